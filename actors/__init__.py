@@ -1,0 +1,1 @@
+"""Who acts and when: supervision, sessions, peers, the store, and the decisions they take."""

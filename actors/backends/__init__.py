@@ -1,0 +1,1 @@
+"""Outward systems: the BSS."""

@@ -1,0 +1,1 @@
+"""Diameter peers, routing, and the SWm/SWa client."""

@@ -1,0 +1,1 @@
+"""Pure decisions: subscriber, plan, tenant rules and device to an application's answer."""

@@ -1,0 +1,1 @@
+"""Step-function actors, timers, supervision."""

@@ -1,0 +1,1 @@
+"""One actor per subscriber session."""

@@ -1,0 +1,208 @@
+"""Every setting of the node, typed, with its default. One class per section of the TOML file.
+
+Keys in TOML are the field names with `-` for `_`. Times are float seconds, sizes are octets.
+Defaults say why where the reason is not plain. Checks across fields are in `config/load.py`.
+"""
+
+import msgspec
+
+
+class Section(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="kebab"
+):
+    """A section of the file: unknown keys are errors, so that a typing mistake is seen."""
+
+
+class Certificate(Section, frozen=True, kw_only=True):
+    """A PEM chain and its key, for the host names given (empty: the default certificate)."""
+
+    chain: str
+    key: str
+    hosts: tuple[str, ...] = ()
+
+
+class DeviceListener(Section, frozen=True, kw_only=True):
+    """[device]: where phones connect, and what one of them may cost."""
+
+    listen: tuple[str, ...] = ("127.0.0.1:8443",)
+    certificates: tuple[Certificate, ...] = ()
+    backlog: int = 1024
+    max_connections: int = 20_000
+    max_handshakes: int = 500  # each costs half a millisecond of CPU
+    handshake_seconds: float = 10.0
+    idle_seconds: float = 15.0  # phones come back on a new connection anyway
+    request_seconds: float = 15.0  # from the first octet of a request to its last
+    max_streams: int = 32
+    max_header_octets: int = 16_384
+    max_body_octets: int = 32_768  # below the initial HTTP/2 window: 413 instead of a stall
+    max_queued_octets: int = 262_144  # a peer that never reads
+    paths: tuple[str, ...] = ("/",)  # besides the paths of the tenants
+    gzip_from_octets: int = 2_000
+
+
+class Management(Section, frozen=True, kw_only=True):
+    """[management]: /live, /ready, /metrics and the trace, for operators only."""
+
+    listen: str = "127.0.0.1:8081"
+
+
+class Store(Section, frozen=True, kw_only=True):
+    """[store]: the embedded SQLite database; the path is relative to `node.data`."""
+
+    path: str = "node.db"
+    queue_bound: int = 4_096  # operations waiting for the database actor; above it: 503
+
+
+class DiameterPeer(Section, frozen=True, kw_only=True):
+    """[[diameter.peers]]: one AAA server or Diameter agent that the node connects to."""
+
+    host: str  # its Origin-Host; the CEA must carry it
+    address: str = "127.0.0.1"
+    port: int = 3868
+    transport: str = "tcp"  # or "tls"
+    realms: tuple[str, ...] = ()  # Destination-Realms it serves; empty: every realm
+    priority: int = 1  # lower is asked first
+    weight: int = 1
+    tls_ca: str = ""
+    tls_certificate: str = ""
+    tls_key: str = ""
+    tls_server_name: str = ""  # empty: the host
+    plain_application_id: bool = True  # Auth-Application-Id in the CER
+    vendor_specific_application_id: bool = True  # Vendor-Specific-Application-Id in the CER
+
+
+class Diameter(Section, frozen=True, kw_only=True):
+    """[diameter]: the node's own identity and the timers of its peers."""
+
+    origin_host: str
+    origin_realm: str
+    peers: tuple[DiameterPeer, ...] = ()
+    product_name: str = "entitlement-node"
+    connect_seconds: float = 5.0
+    capabilities_seconds: float = 5.0
+    watchdog_seconds: float = 30.0  # Tw; RFC 3539 allows no less than 6
+    reconnect_seconds: float = 30.0  # Tc
+    first_reconnect_seconds: float = 1.0  # ours: the first tries come quicker than Tc
+    disconnect_seconds: float = 5.0
+    answer_seconds: float = 2.0  # for one DER at one peer
+    exchange_seconds: float = 6.0  # for one DER at all peers: far under the clients' 30 s
+    max_pending: int = 10_000  # DERs in flight per peer
+    max_message_octets: int = 65_536
+    overload_control: bool = True  # send OC-Supported-Features and obey OC-OLR
+
+
+class Sessions(Section, frozen=True, kw_only=True):
+    """[sessions]: limits of the subscriber sessions."""
+
+    challenge_seconds: float = 45.0  # longer than the 30 s for which the device itself waits
+    finished_seconds: float = 5.0  # kept for a repeated POST
+    capacity: int = 200_000
+    mailbox_bound: int = 32
+    max_challenges: int = 4  # AOSP answers four, then gives up
+    max_resynchronisations: int = 2
+    max_requests_per_device: int = 8  # at the same time, for one terminal
+    answer_seconds: float = 12.0  # whole budget of one HTTP leg
+    retry_after_seconds: int = 10  # jittered by up to the same again
+
+
+class Authentication(Section, frozen=True, kw_only=True):
+    """[tenants.authentication]: how this tenant's devices are authenticated."""
+
+    application: str = "swm"  # or "swa"
+    destination_realm: str = ""  # empty: epc.<realm of the subscriber's PLMN>
+    auth_request_type: int = 3  # AUTHORIZE_AUTHENTICATE; 1 is AUTHENTICATE_ONLY
+    rat_type: int | None = 0  # WLAN; none: the AVP is left out
+    visited_network_identifier: str = ""  # empty: the AVP is left out
+    terminal_information: bool = False  # send the IMEI to the AAA
+    service_selection: str = ""  # the APN; empty: the AVP is left out
+    session_termination: bool = True  # STR after success, unless NO_STATE_MAINTAINED
+    token_skips_aaa: bool = True  # EAP_ID together with a valid token: the token is enough
+    alternative: bool = False  # another method exists (OpenID, SMS code): 511 instead of 503
+
+
+class Tokens(Section, frozen=True, kw_only=True):
+    """[tenants.tokens]: the fast-authentication tokens (TS.43 §2.8.5)."""
+
+    validity_seconds: int = 172_800
+    grace_seconds: int = 600  # for the token that a new one replaced
+
+
+class Versions(Section, frozen=True, kw_only=True):
+    """[tenants.versions]: entitlement_version and the VERS characteristic."""
+
+    first: int = 1
+    last: int = 12
+    lenient: bool = False  # a missing entitlement_version is taken as 2.0
+    validity_seconds: int = 172_800
+    barred: int = -1  # VERS of a barred subscriber: 0, -1 or -2 (TS.43 §2.9; validity equals it)
+
+
+class VoWifi(Section, frozen=True, kw_only=True):
+    """[tenants.vowifi]: where the web sheets of ap2004 are."""
+
+    service_flow_url: str = ""
+    emergency_address_required: bool = True  # false: AddrStatus is 2, whatever the record says
+    terms_required: bool = True  # false: TC_Status is 2
+
+
+class Voice(Section, frozen=True, kw_only=True):
+    """[tenants.voice]: ap2003."""
+
+    irat_5g: str = "EPS-Fallback"  # NetworkVoiceIRATCapability of NG-RAN rows; empty: left out
+    irat_4g: str = ""
+
+
+class Tenant(Section, frozen=True, kw_only=True):
+    """[[tenants]]: an operator, or a virtual operator on the same network.
+
+    A request belongs to the tenant whose `hosts` hold its server name; among several, or with
+    none, the realm's PLMN, then `imsi_ranges`, then `gid1` decide. The most specific match wins.
+    """
+
+    id: str  # lower-case letters, digits and `-`; the first part of every key
+    name: str = ""
+    plmns: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
+    imsi_ranges: tuple[str, ...] = ()  # "001010000000001-001010000999999", ends included
+    gid1: tuple[str, ...] = ()  # hexadecimal, compared without case
+    paths: tuple[str, ...] = ()
+    default_language: str = "en"
+    prefer_json: bool = False  # when Accept allows both
+    authentication: Authentication = Authentication()
+    tokens: Tokens = Tokens()
+    versions: Versions = Versions()
+    vowifi: VoWifi = VoWifi()
+    voice: Voice = Voice()
+    # message id -> language -> text; ids are in protocols/ts43/messages.py
+    messages: dict[str, dict[str, str]] = {}
+
+
+class Logging(Section, frozen=True, kw_only=True):
+    """[logging]: one JSON object a line on standard error."""
+
+    level: str = "info"
+    format: str = "json"  # or "console"
+
+
+class Node(Section, frozen=True, kw_only=True):
+    """[node]: the box itself."""
+
+    name: str = "ecs1"
+    data: str = "var"  # folder of the database; relative to the working directory
+    cookie_keys: tuple[
+        str, ...
+    ] = ()  # base64url of 32 octets each, the first one seals; empty: random
+    drain_seconds: float = 10.0
+
+
+class Config(Section, frozen=True, kw_only=True):
+    """The whole file."""
+
+    diameter: Diameter
+    tenants: tuple[Tenant, ...]
+    node: Node = Node()
+    device: DeviceListener = DeviceListener()
+    management: Management = Management()
+    store: Store = Store()
+    sessions: Sessions = Sessions()
+    logging: Logging = Logging()

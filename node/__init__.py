@@ -1,0 +1,1 @@
+"""The box: processes, listeners, pages, metrics, command line, wiring."""

@@ -1,0 +1,1 @@
+"""What is on the wire: codecs and state machines without sockets, clock or randomness."""

@@ -1,0 +1,1 @@
+"""EAP (RFC 3748), EAP-AKA (RFC 4187), EAP-AKA' (RFC 9048), Milenage (TS 35.206)."""

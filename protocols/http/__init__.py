@@ -1,0 +1,1 @@
+"""HTTP messages, whichever version carried them."""

@@ -1,0 +1,1 @@
+"""GSMA TS.43: requests, documents, status codes."""

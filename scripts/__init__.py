@@ -1,0 +1,1 @@
+"""What a person types: run, test, traffic, lab peers, benchmarks."""

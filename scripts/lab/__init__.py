@@ -1,0 +1,1 @@
+"""The peers of a laptop lab: AAA server, phone, subscribers."""

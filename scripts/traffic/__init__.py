@@ -1,0 +1,1 @@
+"""Traffic scripts for load testers."""
