@@ -51,6 +51,10 @@ class Store(Section, frozen=True, kw_only=True):
 
     path: str = "node.db"
     queue_bound: int = 4_096  # operations waiting for the database actor; above it: 503
+    busy_seconds: float = 5.0  # how long a write waits for another process, such as an import
+    # A killed node loses no token either way. True: nor does a power cut, at an fsync a batch;
+    # false: after a power cut some devices may have to authenticate once more.
+    tokens_survive_power_cut: bool = False
 
 
 class DiameterPeer(Section, frozen=True, kw_only=True):

@@ -1,0 +1,227 @@
+"""What a single value may be, beyond its type: one table, (section, field) to a rule.
+
+A rule returns what is wrong, or None. For a list it is asked for each item. Rules that need two
+values are in `config/checks.py`.
+"""
+
+import base64
+import binascii
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from config.model import (
+    Authentication,
+    Certificate,
+    DeviceListener,
+    Diameter,
+    DiameterPeer,
+    Logging,
+    Management,
+    Node,
+    Section,
+    Sessions,
+    Store,
+    Tenant,
+    Tokens,
+    Versions,
+    Voice,
+    VoWifi,
+)
+
+Rule = Callable[[Any], str | None]
+
+_LABEL: Final = r"(?!-)[a-z0-9-]{1,63}(?<!-)"
+_HOST: Final = re.compile(rf"{_LABEL}(\.{_LABEL})*")
+_SLUG: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?")
+_LISTEN: Final = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^\[\]:]+):([0-9]{1,5})")
+_LANGUAGE: Final = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
+COOKIE_KEY_OCTETS: Final = 32  # AES-256
+
+
+def _matches(pattern: re.Pattern[str], text: str) -> Rule:
+    return lambda value: None if pattern.fullmatch(value) else text
+
+
+def _one_of(*allowed: object) -> Rule:
+    text = ", ".join(str(value) for value in allowed)
+    return lambda value: None if value in allowed else f"must be one of {text}"
+
+
+def _between(low: float, high: float) -> Rule:
+    return lambda value: None if low <= value <= high else f"must be from {low:g} to {high:g}"
+
+
+def _optional(rule: Rule) -> Rule:
+    return lambda value: rule(value) if value not in ("", None) else None
+
+
+def _above_zero(value: float) -> str | None:
+    return None if 0 < value < float("inf") else "must be more than zero"
+
+
+def _host(value: str) -> str | None:
+    if len(value) <= 253 and _HOST.fullmatch(value.lower()):
+        return None
+    return "a host name is letters, digits, - and ."
+
+
+def _listen(value: str) -> str | None:
+    match = _LISTEN.fullmatch(value)
+    if match is None:
+        return 'an address is "host:port" or "[IPv6]:port"'
+    return None if int(match[2]) <= 65_535 else "a port is from 0 to 65535"
+
+
+def _plmn(value: str) -> str | None:
+    digits = value.replace("/", "").replace("-", "")
+    if 5 <= len(digits) <= 6 and digits.isascii() and digits.isdigit():
+        return None
+    return "a PLMN is five or six digits"
+
+
+def split_range(value: str) -> tuple[str, str]:
+    """The first and the last IMSI of `first-last`.
+
+    Raises:
+        ValueError: with what is wrong.
+    """
+    first, dash, last = value.partition("-")
+    for imsi in (first, last):
+        if not (dash and 6 <= len(imsi) <= 15 and imsi.isascii() and imsi.isdigit()):
+            raise ValueError('a range is two IMSIs, such as "001010000000001-001010000999999"')
+    if len(first) != len(last):
+        raise ValueError("both ends of a range have the same number of digits")
+    if first > last:
+        raise ValueError("the first IMSI of a range is above the last")
+    return first, last
+
+
+def _imsi_range(value: str) -> str | None:
+    try:
+        split_range(value)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def _gid1(value: str) -> str | None:
+    if value and len(value) % 2 == 0 and re.fullmatch(r"[0-9a-fA-F]+", value):
+        return None
+    return "a GID1 is whole octets in hexadecimal, such as A1"
+
+
+def _path(value: str) -> str | None:
+    if value.startswith("/") and value.isascii() and value.isprintable() and " " not in value:
+        return None if "?" not in value and "#" not in value else "a path has no ? and no #"
+    return "a path begins with /"
+
+
+def _https(value: str) -> str | None:
+    return None if value.startswith("https://") and " " not in value else "must be an https:// URL"
+
+
+def _cookie_key(value: str) -> str | None:
+    try:
+        key = base64.b64decode(value + "=" * (-len(value) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        key = b""
+    if len(key) == COOKIE_KEY_OCTETS:
+        return None
+    return f"a cookie key is {COOKIE_KEY_OCTETS} octets in base64url (43 characters)"
+
+
+def _messages(value: dict[str, dict[str, str]]) -> str | None:
+    for name, texts in value.items():
+        for language, text in texts.items():
+            if not _LANGUAGE.fullmatch(language):
+                return f'{name}: "{language}" is not a language, such as en or fr-CA'
+            if not text.strip():
+                return f"{name}.{language}: the text is empty"
+    return None
+
+
+_COUNT: Final = _between(1, 10_000_000)
+_SLUG_RULE: Final = _matches(_SLUG, "must be 1 to 32 lower-case letters, digits and -")
+_NAMED: Final = _matches(re.compile(r".+"), "must not be empty")
+
+RULES: Final[Mapping[tuple[type[Section], str], Rule]] = {
+    (Certificate, "chain"): _NAMED,
+    (Certificate, "key"): _NAMED,
+    (Certificate, "hosts"): _host,
+    (DeviceListener, "listen"): _listen,
+    (DeviceListener, "backlog"): _between(1, 65_535),
+    (DeviceListener, "max_connections"): _COUNT,
+    (DeviceListener, "max_handshakes"): _COUNT,
+    (DeviceListener, "handshake_seconds"): _above_zero,
+    (DeviceListener, "idle_seconds"): _above_zero,
+    (DeviceListener, "request_seconds"): _above_zero,
+    (DeviceListener, "max_streams"): _between(1, 1_000),
+    (DeviceListener, "max_header_octets"): _between(1_024, 1_048_576),
+    # 65,535 is the initial window of HTTP/2 (RFC 9113 §6.9.2), which is never enlarged.
+    (DeviceListener, "max_body_octets"): _between(1_024, 65_535),
+    (DeviceListener, "max_queued_octets"): _between(16_384, 67_108_864),
+    (DeviceListener, "paths"): _path,
+    (DeviceListener, "gzip_from_octets"): _between(0, 10_000_000),
+    (Management, "listen"): _listen,
+    (Store, "path"): _NAMED,
+    (Store, "queue_bound"): _COUNT,
+    (Store, "busy_seconds"): _between(0.1, 30),
+    (DiameterPeer, "host"): _host,
+    (DiameterPeer, "address"): _NAMED,
+    (DiameterPeer, "port"): _between(1, 65_535),
+    (DiameterPeer, "transport"): _one_of("tcp", "tls"),
+    (DiameterPeer, "realms"): _host,
+    (DiameterPeer, "priority"): _between(0, 65_535),
+    (DiameterPeer, "weight"): _between(1, 65_535),
+    (Diameter, "origin_host"): _host,
+    (Diameter, "origin_realm"): _host,
+    (Diameter, "connect_seconds"): _above_zero,
+    (Diameter, "capabilities_seconds"): _above_zero,
+    # RFC 3539 §3.4.1: "MUST NOT be set lower than 6 seconds".
+    (Diameter, "watchdog_seconds"): _between(6, 3_600),
+    (Diameter, "reconnect_seconds"): _above_zero,
+    (Diameter, "first_reconnect_seconds"): _above_zero,
+    (Diameter, "disconnect_seconds"): _above_zero,
+    (Diameter, "answer_seconds"): _above_zero,
+    (Diameter, "exchange_seconds"): _above_zero,
+    (Diameter, "max_pending"): _COUNT,
+    (Diameter, "max_message_octets"): _between(4_096, 16_777_215),  # the length field has 24 bits
+    (Sessions, "challenge_seconds"): _above_zero,
+    (Sessions, "finished_seconds"): _above_zero,
+    (Sessions, "capacity"): _COUNT,
+    (Sessions, "mailbox_bound"): _COUNT,
+    (Sessions, "max_challenges"): _between(1, 20),
+    (Sessions, "max_resynchronisations"): _between(0, 20),
+    (Sessions, "max_requests_per_device"): _COUNT,
+    (Sessions, "answer_seconds"): _above_zero,
+    (Sessions, "retry_after_seconds"): _between(1, 86_400),
+    (Authentication, "application"): _one_of("swm", "swa"),
+    (Authentication, "destination_realm"): _optional(_host),
+    # RFC 6733 §8.7 has 1, 2 and 3; without authentication (2) there is no EAP.
+    (Authentication, "auth_request_type"): _one_of(1, 3),
+    (Authentication, "rat_type"): _optional(_between(0, 2**31 - 1)),
+    (Tokens, "validity_seconds"): _between(60, 315_360_000),
+    (Tokens, "grace_seconds"): _between(0, 86_400),
+    (Versions, "first"): _between(1, 99),
+    (Versions, "last"): _between(1, 99),
+    (Versions, "validity_seconds"): _between(60, 315_360_000),
+    (Versions, "barred"): _one_of(0, -1, -2),  # TS.43 §2.9
+    (VoWifi, "service_flow_url"): _optional(_https),
+    (Voice, "irat_5g"): _optional(_NAMED),
+    (Tenant, "id"): _SLUG_RULE,
+    (Tenant, "plmns"): _plmn,
+    (Tenant, "hosts"): _host,
+    (Tenant, "imsi_ranges"): _imsi_range,
+    (Tenant, "gid1"): _gid1,
+    (Tenant, "paths"): _path,
+    (Tenant, "default_language"): _matches(_LANGUAGE, "must be a language, such as en or fr-CA"),
+    (Tenant, "messages"): _messages,
+    (Logging, "level"): _one_of("debug", "info", "warning", "error"),
+    (Logging, "format"): _one_of("json", "console"),
+    # It becomes part of every Diameter Session-Id: `<Origin-Host>;<hi>;<lo>;<node>-<actor>`.
+    (Node, "name"): _SLUG_RULE,
+    (Node, "data"): _NAMED,
+    (Node, "cookie_keys"): _cookie_key,
+    (Node, "drain_seconds"): _between(0, 600),
+}
