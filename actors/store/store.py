@@ -1,0 +1,131 @@
+"""The store's port: what the sessions ask of it, and the answers.
+
+Callback style, as everywhere on the hot path: `reply` is called exactly once, in the Trio thread,
+at once for a read of the embedded database, after the commit for a write. Failures come as values,
+never as exceptions. `actors/store/sqlite.py` is the embedded engine; PostgreSQL can follow.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import trio
+
+from actors.backends.bss import BssUnavailable, SubscriberReply
+from actors.store.records import (
+    Identity,
+    IdentityChange,
+    NewToken,
+    Registration,
+    RegistrationStatus,
+    Token,
+)
+
+
+class StoreUnavailable(BssUnavailable):
+    """The store could not read or keep something now; the device gets 503.
+
+    Attributes:
+        reason: one word for counters: `closed`, `full-queue`, `locked`, `full-disk`, `corrupt`,
+            `read-only`, `input-output`, `crash`, `other`.
+    """
+
+    def __init__(self, reason: str, text: str = "") -> None:
+        super().__init__(text or reason)
+        self.reason = reason
+
+
+class TokenSuperseded(Exception):
+    """The subscriber's tokens were revoked while this one was on its way: it was not kept."""
+
+
+TokenReply = Callable[[Token | StoreUnavailable | None], None]
+SavedReply = Callable[[StoreUnavailable | TokenSuperseded | None], None]
+RegistrationReply = Callable[[RegistrationStatus | StoreUnavailable], None]
+CountReply = Callable[[int | StoreUnavailable], None]
+HistoryReply = Callable[[tuple[IdentityChange, ...] | StoreUnavailable], None]
+
+
+@dataclass(frozen=True, slots=True)
+class StoreStatistics:
+    """The store as it stands now; all counts since the start."""
+
+    open: bool
+    """Whether it reads and writes."""
+    reads: int
+    """Point reads asked for."""
+    failed_reads: int
+    """Reads answered with StoreUnavailable."""
+    received: int
+    """Writes asked for."""
+    committed: int
+    """Writes that are on disk."""
+    failed: int
+    """Writes that came to nothing."""
+    refused: int
+    """Writes not taken: too many were waiting, or the store was closed."""
+    waiting: int
+    """Writes not answered yet."""
+    batches: int
+    """Transactions."""
+    largest_batch: int
+    """The most writes that shared one transaction."""
+    longest_wait_seconds: float
+    """The longest time from asking to the answer."""
+    crashes: int
+    """Bugs: a write or a reply that raised what it may not."""
+    failures: dict[str, int]
+    """StoreUnavailable answers by reason."""
+
+
+class Store(Protocol):
+    """Tokens, devices, registrations and subscribers of all tenants."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether it is open."""
+        ...
+
+    async def run(self, *, task_status: trio.TaskStatus[None]) -> None:
+        """Serve until cancelled, then finish what was taken; reports ready once open."""
+        ...
+
+    def find_subscriber(self, tenant: str, imsi: str, reply: SubscriberReply) -> None:
+        """The subscriber and its plan; None for a stranger (`actors.backends.bss.Bss`)."""
+        ...
+
+    def find_token(self, tenant: str, token_hash: bytes, reply: TokenReply) -> None:
+        """The token of this hash, valid or not, if it is of this tenant; else None."""
+        ...
+
+    def save_token(self, token: NewToken, reply: SavedReply) -> None:
+        """Keep a token, its device and the identity history; None once committed."""
+        ...
+
+    def register_notification(self, registration: Registration, reply: RegistrationReply) -> None:
+        """Register, change or end the notifications of each app; one status for all."""
+        ...
+
+    def revoke_tokens(self, tenant: str, imsi: str, at: int, reply: CountReply) -> None:
+        """Revoke all tokens of a subscriber, also those being issued: bumps the generation."""
+        ...
+
+    def revoke_session(
+        self, tenant: str, diameter_session_id: bytes, at: int, reply: CountReply
+    ) -> None:
+        """Revoke the tokens that this Diameter session led to."""
+        ...
+
+    def bump_generation(self, tenant: str, imsi: str, reply: CountReply) -> None:
+        """Void every token of a subscriber; the new generation, 0 for a stranger."""
+        ...
+
+    def identity_changes(
+        self, tenant: str, kind: Identity, subject: str, reply: HistoryReply
+    ) -> None:
+        """The newest changes first, at most 100."""
+        ...
+
+    def statistics(self) -> StoreStatistics:
+        """Counters of this moment."""
+        ...
