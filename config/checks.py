@@ -196,6 +196,5 @@ def significant_gid1(text: str) -> str:
     Source: 3GPP TS 31.102 §4.2.10: EF_GID1 may be longer than the value in it.
     """
     text = text.upper()
-    while text.endswith("FF") and len(text) > 2:
-        text = text[:-2]
-    return text
+    unused = (len(text) - len(text.rstrip("F"))) // 2 * 2
+    return text[: max(2, len(text) - unused)]
