@@ -1,0 +1,1 @@
+"""The trace of one subscriber that an operator can arm."""
