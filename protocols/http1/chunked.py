@@ -1,0 +1,104 @@
+"""The chunked transfer coding, RFC 9112 §7.1, read as it comes; extensions and trailers skipped.
+
+Source of the limits: §7.1.1 and §7.1.2 ask for some; a size line of 256 octets and trailers as
+large as a head are ours.
+"""
+
+from enum import Enum, auto
+from typing import Final
+
+from protocols.http1.errors import BadRequest
+
+_SIZE_LINE_OCTETS: Final = 256
+_SIZE_DIGITS: Final = 8
+_OVERHEAD_OCTETS: Final = 16_384  # size lines of one body together: a chunk per octet is an attack
+_HEX: Final = b"0123456789abcdefABCDEF"
+
+
+class Part(Enum):
+    """What the next octets are, by the rule names of §7.1."""
+
+    CHUNK_SIZE = auto()
+    CHUNK_DATA = auto()
+    CHUNK_END = auto()  # the CRLF after the data
+    TRAILER_SECTION = auto()
+    COMPLETE = auto()
+
+
+class ChunkedBody:
+    """One body.
+
+    Attributes:
+        body: what was decoded so far.
+        part: where the reading stands.
+    """
+
+    __slots__ = ("_left", "_line", "_max_body", "_max_trailer", "_overhead", "body", "part")
+
+    def __init__(self, max_body: int, max_trailer: int) -> None:
+        self.body = bytearray()
+        self.part = Part.CHUNK_SIZE
+        self._left = 0  # octets of the chunk that are missing
+        self._line = bytearray()  # a line that is not complete
+        self._overhead = 0
+        self._max_body = max_body
+        self._max_trailer = max_trailer
+
+    def receive(self, data: bytes, at: int) -> int:
+        """Take octets from `data[at:]`; returns the offset behind what belongs to this body.
+
+        Raises:
+            BadRequest: 400 for bad coding, 413 for a body that is too large.
+        """
+        end = len(data)
+        while at < end and self.part is not Part.COMPLETE:
+            if self.part is Part.CHUNK_DATA:
+                taken = min(self._left, end - at)
+                self.body += data[at : at + taken]
+                self._left -= taken
+                at += taken
+                if not self._left:
+                    self.part = Part.CHUNK_END
+            else:
+                at = self._take_line(data, at)
+        return at
+
+    def _take_line(self, data: bytes, at: int) -> int:
+        """Up to and with the next LF; a line that is split over segments is kept."""
+        line_feed = data.find(b"\n", at)
+        stop = len(data) if line_feed < 0 else line_feed + 1
+        self._line += data[at:stop]
+        self._overhead += stop - at
+        limit = self._max_trailer if self.part is Part.TRAILER_SECTION else _SIZE_LINE_OCTETS
+        if len(self._line) > limit or self._overhead > self._max_trailer + _OVERHEAD_OCTETS:
+            raise BadRequest(400, "chunk overhead")
+        if line_feed >= 0:
+            line = bytes(self._line)
+            self._line.clear()
+            if line[-2:] != b"\r\n":
+                raise BadRequest(400, "chunk line end")
+            self._take_complete_line(line[:-2])
+        return stop
+
+    def _take_complete_line(self, line: bytes) -> None:
+        if self.part is Part.CHUNK_SIZE:
+            size = _chunk_size(line)
+            if size + len(self.body) > self._max_body:
+                raise BadRequest(413, "body too large")
+            self._left = size
+            self.part = Part.CHUNK_DATA if size else Part.TRAILER_SECTION
+        elif self.part is Part.CHUNK_END:
+            if line:
+                raise BadRequest(400, "chunk data longer than its size")
+            self.part = Part.CHUNK_SIZE
+        elif not line:
+            self.part = Part.COMPLETE
+
+
+def _chunk_size(line: bytes) -> int:
+    digits, semicolon, _ = line.partition(b";")
+    if semicolon:
+        digits = digits.rstrip(b" \t")  # §7.1.1: "bad whitespace" before an extension
+    if not digits or len(digits) > _SIZE_DIGITS or digits.translate(None, _HEX):
+        raise BadRequest(400, "chunk size")
+    return int(digits, 16)
