@@ -11,10 +11,11 @@ Single-threaded by design: everything here runs in the Trio thread.
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 import trio
 
+Actor = TypeVar("Actor", bound="StepActor[Any, Any]")
 Message = TypeVar("Message")
 Effect = TypeVar("Effect")
 MessageIn = TypeVar("MessageIn", contravariant=True)
@@ -32,7 +33,7 @@ class StepActor(Protocol[MessageIn, EffectOut]):
         ...
 
 
-class Cell(Generic[Message, Effect]):
+class Cell(Generic[Actor, Message, Effect]):
     """One actor in the pool: the address that messages are sent to.
 
     Attributes:
@@ -42,7 +43,7 @@ class Cell(Generic[Message, Effect]):
 
     __slots__ = ("__weakref__", "_mail", "_queued", "actor", "alive")
 
-    def __init__(self, actor: StepActor[Message, Effect]) -> None:
+    def __init__(self, actor: Actor) -> None:
         self.actor = actor
         self.alive = True
         self._mail: deque[Message] | None = None
@@ -64,13 +65,13 @@ class PoolStatistics:
     most_mail: int  # the longest mailbox seen
 
 
-class ActorPool(Generic[Message, Effect]):
+class ActorPool(Generic[Actor, Message, Effect]):
     """All step-function actors of one kind."""
 
     def __init__(
         self,
-        interpret: Callable[[Cell[Message, Effect], Effect], None],
-        crashed: Callable[[Cell[Message, Effect], Message, Exception], None],
+        interpret: Callable[[Cell[Actor, Message, Effect], Effect], None],
+        crashed: Callable[[Cell[Actor, Message, Effect], Message, Exception], None],
         *,
         capacity: int,
         mailbox_bound: int,
@@ -90,7 +91,7 @@ class ActorPool(Generic[Message, Effect]):
         self._capacity = capacity
         self._mailbox_bound = mailbox_bound
         self._clock = clock
-        self._ready: deque[Cell[Message, Effect]] = deque()
+        self._ready: deque[Cell[Actor, Message, Effect]] = deque()
         self._alive = self._spawned = self._ended = self._crashes = 0
         self._handled = self._refused = self._dropped = self._most_mail = 0
         self._more = trio.Event()
@@ -100,7 +101,7 @@ class ActorPool(Generic[Message, Effect]):
         """No room for another actor."""
         return self._alive >= self._capacity
 
-    def spawn(self, actor: StepActor[Message, Effect]) -> Cell[Message, Effect]:
+    def spawn(self, actor: Actor) -> Cell[Actor, Message, Effect]:
         """Take an actor into the pool.
 
         Raises:
@@ -112,7 +113,7 @@ class ActorPool(Generic[Message, Effect]):
         self._spawned += 1
         return Cell(actor)
 
-    def tell(self, cell: Cell[Message, Effect], message: Message) -> bool:
+    def tell(self, cell: Cell[Actor, Message, Effect], message: Message) -> bool:
         """Put a message into the actor's mailbox; it is handled at the end of this turn.
 
         Returns:
@@ -133,7 +134,7 @@ class ActorPool(Generic[Message, Effect]):
             self._ready.append(cell)
         return True
 
-    def end(self, cell: Cell[Message, Effect]) -> None:
+    def end(self, cell: Cell[Actor, Message, Effect]) -> None:
         """Forget the actor; its waiting mail is dropped."""
         if cell.alive:
             cell.alive = False
@@ -185,7 +186,7 @@ class ActorPool(Generic[Message, Effect]):
             most_mail=self._most_mail,
         )
 
-    def _step(self, cell: Cell[Message, Effect]) -> None:
+    def _step(self, cell: Cell[Actor, Message, Effect]) -> None:
         """Let one actor handle its mail; put it back when some is left."""
         mail = cell._mail
         cell._queued = False

@@ -30,8 +30,8 @@ class Bench:
     def __init__(self, capacity: int = 10, mailbox_bound: int = 4) -> None:
         self.now = 1.0
         self.effects: list[str] = []
-        self.crashes: list[tuple[Cell[int, str], int, Exception]] = []
-        self.pool: ActorPool[int, str] = ActorPool(
+        self.crashes: list[tuple[Cell[Recorder, int, str], int, Exception]] = []
+        self.pool: ActorPool[Recorder, int, str] = ActorPool(
             self.interpret,
             lambda cell, message, error: self.crashes.append((cell, message, error)),
             capacity=capacity,
@@ -39,7 +39,7 @@ class Bench:
             clock=lambda: self.now,
         )
 
-    def interpret(self, cell: Cell[int, str], effect: str) -> None:
+    def interpret(self, cell: Cell[Recorder, int, str], effect: str) -> None:
         if effect == "end":
             self.pool.end(cell)
         elif effect == "self":
