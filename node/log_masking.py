@@ -16,12 +16,12 @@ _DEEPEST: Final = 6  # values nested deeper are hidden: nobody reads them in a l
 
 # Keys whose value is never shown, and keys whose value is an identity, whatever it looks like.
 _SECRET_KEYS: Final = frozenset(
-        {"token", "tokens", "cookie", "cookies", "set_cookie", "set-cookie", "authorization",
+    {"token", "tokens", "cookie", "cookies", "set_cookie", "set-cookie", "authorization",
      "password", "secret", "key", "otp", "temporary_token", "access_token", "res", "mac", "auts",
      "ck", "ik", "k", "opc", "msk", "emsk", "k_aut", "k_encr"}
 )  # fmt: skip
 _IDENTITY_KEYS: Final = frozenset(
-        {"imsi", "msisdn", "imei", "imei2", "eid", "iccid", "nai", "eap_id", "user_name",
+    {"imsi", "msisdn", "imei", "imei2", "eid", "iccid", "nai", "eap_id", "user_name",
      "subscriber", "terminal_id"}
 )  # fmt: skip
 
