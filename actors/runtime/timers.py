@@ -1,110 +1,127 @@
-"""The timer wheel: many timers that mostly never ring, at the price of a list append each.
+"""One wheel for all timers: many, most of them cancelled before they are due.
 
-Buckets of 50 ms on Trio's clock; a cancelled timer stays in its bucket until that is due. One task
-rings the due ones and ends the turn once for all of them.
+Setting one costs 1-2 microseconds and cancelling 0.1, against 23 for a Trio cancel scope around a
+wait. The price is precision: a timer is never early and at most 50 ms late. Sleeping goes by
+Trio's clock, so a test can jump.
 """
 
-import math
+import heapq
 from collections.abc import Callable
 from dataclasses import dataclass
-from heapq import heappop, heappush
 from typing import Final
 
 import trio
 
 from actors.runtime.turn import Turn
 
-BUCKET_SECONDS: Final = 0.05
+BUCKET_SECONDS: Final = 0.05  # the shortest limit in use is 1 s
+CALLBACKS_PER_TURN: Final = 1_000  # then the sockets get theirs
 
 
 class Timer:
-    """One alarm; `cancel()` it when it is no longer wanted."""
+    """One call to come."""
 
-    __slots__ = ("callback",)
+    __slots__ = ("_callback",)
 
-    def __init__(self, callback: Callable[[], object]) -> None:
-        self.callback: Callable[[], object] | None = callback
+    def __init__(self, callback: Callable[[], None]) -> None:
+        self._callback: Callable[[], None] | None = callback
+
+    @property
+    def active(self) -> bool:
+        """Neither called nor cancelled yet."""
+        return self._callback is not None
 
     def cancel(self) -> None:
-        """Do not ring; nothing happens when it has rung."""
-        self.callback = None
+        """Do not call. Harmless when it was called already; lets go of the callback at once."""
+        self._callback = None
+
+    def _fire(self) -> None:
+        callback, self._callback = self._callback, None
+        if callback is not None:
+            callback()
 
 
 @dataclass(frozen=True, slots=True)
 class TimerStatistics:
-    """The wheel as it stands now."""
+    """What happened since the start, and how it stands now."""
 
-    waiting: int  # timers set and not due yet, cancelled ones included
-    rung: int
-    failed: int  # callbacks that raised, which they must not
+    started: int
+    due: int  # reached their time, cancelled ones included
+    waiting: int  # on the wheel, cancelled ones included
+    crashes: int  # callbacks that raised
 
 
 class TimerWheel:
-    """Rings callbacks in the Trio thread, never early and at most a bucket late."""
+    """Calls back after a while, in the Trio thread, and ends a turn after each batch."""
 
-    def __init__(self, turn: Turn, *, failed: Callable[[Exception], None] | None = None) -> None:
-        """Nothing rings before `run`.
-
-        Args:
-            turn: ended after each batch of callbacks.
-            failed: told of a callback that raised; the wheel goes on.
-        """
+    def __init__(self, turn: Turn, clock: Callable[[], float] = trio.current_time) -> None:
         self._turn = turn
-        self._failed = failed
+        self._clock = clock
         self._buckets: dict[int, list[Timer]] = {}
-        self._due: list[int] = []  # heap of the buckets' numbers
-        self._sooner = trio.Event()
-        self._sleeping_until = math.inf
-        self._waiting = self._rung = self._failures = 0
+        self._order: list[int] = []  # heap of the keys of _buckets
+        self._sleep: trio.CancelScope | None = None
+        self._sleeping_for: int | None = None
+        self._started = self._due = self._crashes = 0
 
-    def after(self, seconds: float, callback: Callable[[], object]) -> Timer:
-        """Ring `callback` in `seconds` on Trio's clock.
+    def after(self, seconds: float, callback: Callable[[], None]) -> Timer:
+        """Call `callback` when `seconds` have passed; at once (the next batch) if not above 0.
 
-        Args:
-            seconds: from now; zero and less ring in the next batch.
-            callback: must not raise or block.
+        The callback must not wait. An exception in it is counted and reported to the turn.
         """
-        number = math.ceil((trio.current_time() + seconds) / BUCKET_SECONDS)
-        bucket = self._buckets.get(number)
-        if bucket is None:
-            bucket = self._buckets[number] = []
-            heappush(self._due, number)
-            if number < self._sleeping_until:
-                self._sooner.set()
         timer = Timer(callback)
-        bucket.append(timer)
-        self._waiting += 1
+        self._started += 1
+        # The bucket after the one the moment lies in: never early.
+        key = int((self._clock() + max(seconds, 0.0)) / BUCKET_SECONDS) + 1
+        bucket = self._buckets.get(key)
+        if bucket is None:
+            self._buckets[key] = [timer]
+            heapq.heappush(self._order, key)
+            self._wake_by(key)
+        else:
+            bucket.append(timer)
         return timer
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Ring until cancelled."""
+        """Call what is due, batch by batch, until cancelled."""
         task_status.started()
         while True:
-            self._sleeping_until = self._due[0] if self._due else math.inf
-            self._sooner = trio.Event()
-            with trio.move_on_at(self._sleeping_until * BUCKET_SECONDS):
-                await self._sooner.wait()
-            if self._ring_due(math.floor(trio.current_time() / BUCKET_SECONDS + 1e-9)):
-                self._turn.end()
+            await self._sleep_until_due()
+            while self._order and self._order[0] * BUCKET_SECONDS <= self._clock():
+                await self._empty(self._buckets.pop(heapq.heappop(self._order)))
 
     def statistics(self) -> TimerStatistics:
         """A snapshot."""
-        return TimerStatistics(self._waiting, self._rung, self._failures)
+        return TimerStatistics(
+            started=self._started,
+            due=self._due,
+            waiting=self._started - self._due,
+            crashes=self._crashes,
+        )
 
-    def _ring_due(self, number: int) -> bool:
-        rang = False
-        while self._due and self._due[0] <= number:
-            for timer in self._buckets.pop(heappop(self._due)):
-                self._waiting -= 1
-                callback, timer.callback = timer.callback, None
-                if callback is None:
-                    continue
-                rang = True
-                self._rung += 1
+    def _wake_by(self, key: int) -> None:
+        """A new bucket: sleep shorter if it comes before the one slept for."""
+        if self._sleep is not None and (self._sleeping_for is None or key < self._sleeping_for):
+            self._sleeping_for = key
+            self._sleep.deadline = key * BUCKET_SECONDS
+
+    async def _sleep_until_due(self) -> None:
+        """Sleep until the first bucket is due; without one, until there is one."""
+        with trio.CancelScope() as self._sleep:
+            if self._order:
+                self._sleeping_for = self._order[0]
+                self._sleep.deadline = self._sleeping_for * BUCKET_SECONDS
+            await trio.sleep_forever()
+        self._sleep = self._sleeping_for = None
+
+    async def _empty(self, bucket: list[Timer]) -> None:
+        """Call one bucket's timers, a turn for every thousand."""
+        for start in range(0, len(bucket), CALLBACKS_PER_TURN):
+            for timer in bucket[start : start + CALLBACKS_PER_TURN]:
+                self._due += 1
                 try:
-                    callback()
-                except Exception as error:  # one bad callback must not stop all clocks
-                    self._failures += 1
-                    if self._failed is not None:
-                        self._failed(error)
-        return rang
+                    timer._fire()
+                except Exception as error:  # one callback's bug must not stop all timers
+                    self._crashes += 1
+                    self._turn.crashed(error)
+            self._turn.end()
+            await trio.lowlevel.checkpoint()

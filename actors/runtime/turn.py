@@ -1,52 +1,115 @@
-"""One turn of the loop: whoever received input ends it, and everything it led to is done at once.
+"""One turn of the loop: what was received is worked off, then everything leaves in a few writes.
 
-Inputs (device sockets, Diameter peers, store completions, timers) arrive in the one Trio thread.
-Their receiver handles all that is available, then calls `end()`: session actors that have mail are
-stepped, then every outlet writes once what the turn produced. So a hundred requests that came in
-one turn leave as one Diameter write, and no task is woken for any of them.
+Whoever receives input (device sockets, a Diameter socket, store completions, timers) handles all of
+it and calls `Turn.end` once. The turn first steps the actors that have mail (`before_flush`), then
+lets every output write what has gathered (`flusher`): one write per Diameter peer and one per
+changed device connection, instead of one per message. Everything runs in the Trio thread.
 """
 
 from collections.abc import Callable
 from typing import Final
 
-ROUNDS: Final = 8  # stepping and flushing may cause new mail; more than this waits for another turn
+import trio
+
+ROUNDS: Final = 8  # within one turn; what still produces work then waits for the sockets' turn
+
+Step = Callable[[], None]
 
 
 class Turn:
-    """Ends turns: steps first, flushers after them, each in the order of registration."""
+    """The end of every turn, registered once and called often.
 
-    __slots__ = ("_again", "_ending", "_flushers", "_steps", "turns")
+    Attributes:
+        turns: how often the steps were walked through.
+        crashes: exceptions that came out of a step, or were reported with `crashed`.
+    """
 
-    def __init__(self) -> None:
-        self._steps: list[Callable[[], None]] = []
-        self._flushers: list[Callable[[], None]] = []
-        self._ending = False
+    __slots__ = (
+        "_again",
+        "_before",
+        "_failed",
+        "_flushers",
+        "_on_crash",
+        "_running",
+        "crashes",
+        "turns",
+    )
+
+    def __init__(self, on_crash: Callable[[Exception], None] | None = None) -> None:
+        """Begin without steps.
+
+        Args:
+            on_crash: told of every exception, which then ends nothing; must not raise. Without
+                it, `end` raises the first one after all steps have run: right for tests.
+        """
+        self._before: tuple[Step, ...] = ()
+        self._flushers: tuple[Step, ...] = ()
+        self._on_crash = on_crash
+        self._running = False
         self._again = False
+        self._failed: Exception | None = None
         self.turns = 0
+        self.crashes = 0
 
-    def before_flush(self, step: Callable[[], None]) -> None:
-        """Call `step` at the end of every turn, before anything is written. It must not raise."""
-        self._steps.append(step)
+    def before_flush(self, step: Step) -> None:
+        """Call `step` in every turn before the flushers, in order of registration."""
+        self._before += (step,)
 
-    def flusher(self, flush: Callable[[], None]) -> None:
-        """Call `flush` at the end of every turn, after the steps. It must not raise."""
-        self._flushers.append(flush)
+    def flusher(self, step: Step) -> None:
+        """Call `step` in every turn after all the others, in order of registration.
+
+        A flusher that makes new work, such as mail about a lost connection, calls `end` itself.
+        """
+        self._flushers += (step,)
 
     def end(self) -> None:
-        """End the turn. Called again from within a step or a flusher, it makes one more round."""
-        if self._ending:
+        """Work off what the input brought, and write.
+
+        Called from inside a step it only asks for one more round. A step that raises does not
+        keep the others from running.
+        """
+        if self._running:
             self._again = True
             return
-        self._ending = True
-        self.turns += 1
+        self._running = True
         try:
-            for _ in range(ROUNDS):
-                self._again = False
-                for step in self._steps:
-                    step()
-                for flush in self._flushers:
-                    flush()
-                if not self._again:
-                    return
+            self._rounds()
         finally:
-            self._ending = False
+            self._running = False
+        if self._failed is not None:
+            failed, self._failed = self._failed, None
+            raise failed
+
+    def crashed(self, error: Exception) -> None:
+        """Count an exception of a shell elsewhere and report it the way `end` does."""
+        self.crashes += 1
+        if self._on_crash is not None:
+            self._on_crash(error)
+        elif self._failed is None:
+            self._failed = error
+
+    def _rounds(self) -> None:
+        for _ in range(ROUNDS):
+            self._again = False
+            self.turns += 1
+            for step in self._before:
+                try:
+                    step()
+                except Exception as error:  # one output's bug must not silence the others
+                    self.crashed(error)
+            for step in self._flushers:
+                try:
+                    step()
+                except Exception as error:
+                    self.crashed(error)
+            if not self._again:
+                return
+        self._again = False
+        trio.lowlevel.current_trio_token().run_sync_soon(self._later, idempotent=True)
+
+    def _later(self) -> None:
+        """The rounds that one turn did not get: run by Trio, where nobody could take an error."""
+        try:
+            self.end()
+        except Exception as error:
+            self._failed = error  # raised by the next turn, in a task

@@ -1,42 +1,109 @@
-"""Turns: steps before flushers, once each, also when they cause more."""
+"""The end of a turn: order, re-entrance, and steps that raise."""
+
+from collections.abc import Callable
+
+import pytest
+import trio
 
 from actors.runtime.turn import ROUNDS, Turn
 
 
-def test_steps_come_before_flushers_in_the_order_of_registration() -> None:
-    turn, log = Turn(), list[str]()
-    turn.flusher(lambda: log.append("diameter"))
-    turn.before_flush(lambda: log.append("sessions"))
-    turn.flusher(lambda: log.append("devices"))
+def noting(notes: list[str], text: str) -> Callable[[], None]:
+    return lambda: notes.append(text)
+
+
+def failing() -> None:
+    raise ValueError("a bug")
+
+
+def test_steps_run_in_order_of_registration_and_flushers_come_last() -> None:
+    turn, notes = Turn(), []
+    turn.flusher(noting(notes, "flush 1"))
+    turn.before_flush(noting(notes, "before 1"))
+    turn.flusher(noting(notes, "flush 2"))
+    turn.before_flush(noting(notes, "before 2"))
     turn.end()
-    assert log == ["sessions", "diameter", "devices"]
-    assert turn.turns == 1
+    assert notes == ["before 1", "before 2", "flush 1", "flush 2"]
 
 
-def test_input_that_a_flusher_causes_gets_a_round_of_its_own() -> None:
-    turn, log = Turn(), list[str]()
-    causes = [True]
+def test_ending_the_turn_inside_a_step_asks_for_one_more_round() -> None:
+    turn, notes = Turn(), []
 
     def flush() -> None:
-        log.append("flush")
-        if causes.pop() if causes else False:
+        notes.append("flush")
+        if len(notes) < 4:
+            turn.end()
             turn.end()
 
-    turn.before_flush(lambda: log.append("step"))
+    turn.before_flush(noting(notes, "before"))
     turn.flusher(flush)
     turn.end()
-    assert log == ["step", "flush", "step", "flush"]
+    assert notes == ["before", "flush", "before", "flush"]
 
 
-def test_endless_causes_do_not_hold_the_loop() -> None:
-    turn, flushes = Turn(), list[int]()
+async def test_work_without_end_leaves_room_for_the_sockets_and_then_goes_on() -> None:
+    turn, rounds = Turn(), 0
 
     def flush() -> None:
-        flushes.append(1)
-        turn.end()
+        nonlocal rounds
+        rounds += 1
+        if rounds < 3 * ROUNDS:
+            turn.end()
 
     turn.flusher(flush)
     turn.end()
-    assert len(flushes) == ROUNDS
+    assert rounds == ROUNDS
+    with trio.fail_after(1):
+        while rounds < 3 * ROUNDS:
+            await trio.lowlevel.checkpoint()
+
+
+def test_a_step_that_raises_keeps_no_other_from_running() -> None:
+    turn, notes = Turn(), []
+    turn.before_flush(failing)
+    turn.before_flush(noting(notes, "before"))
+    turn.flusher(failing)
+    turn.flusher(noting(notes, "flush"))
+    with pytest.raises(ValueError, match="a bug"):
+        turn.end()
+    assert notes == ["before", "flush"]
+    assert turn.crashes == 2
+
+
+def test_the_turn_after_a_raising_one_works() -> None:
+    turn, notes, steps = Turn(), [], [failing]
+    turn.flusher(lambda: steps.pop()() if steps else notes.append("flush"))
+    with pytest.raises(ValueError, match="a bug"):
+        turn.end()
     turn.end()
-    assert len(flushes) == 2 * ROUNDS
+    assert notes == ["flush"]
+
+
+def test_with_a_place_to_report_to_nothing_is_raised() -> None:
+    reported: list[Exception] = []
+    turn = Turn(reported.append)
+    turn.flusher(failing)
+    turn.end()
+    turn.crashed(KeyError("elsewhere"))
+    assert [type(error) for error in reported] == [ValueError, KeyError]
+    assert turn.crashes == 2
+
+
+async def test_an_error_in_a_continued_turn_is_raised_by_the_next_one() -> None:
+    turn, rounds = Turn(), 0
+
+    def flush() -> None:
+        nonlocal rounds
+        rounds += 1
+        if rounds <= ROUNDS:
+            turn.end()
+        elif rounds == ROUNDS + 1:
+            failing()
+
+    turn.flusher(flush)
+    turn.end()
+    with trio.fail_after(1):
+        while rounds <= ROUNDS:
+            await trio.lowlevel.checkpoint()
+    with pytest.raises(ValueError, match="a bug"):
+        turn.end()
