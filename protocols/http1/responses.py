@@ -33,7 +33,7 @@ def encode_response(response: HttpResponse, connection: bytes, *, head_only: boo
     else:
         parts.append(b"content-length: %d\r\n" % len(body))
     for name, value in response.headers:
-        if b"\n" in value or b"\r" in value or b"\0" in value:
+        if 0x0A in value or 0x0D in value or 0 in value:
             raise ValueError(f"forbidden octet in the value of {name!r}")
         parts.append(b"%b: %b\r\n" % (name, value))
     if connection:

@@ -30,14 +30,13 @@ class Http2Connection(Inbound):
     when a request is complete, `(stream, None)` when a delivered one can no longer be answered.
     """
 
-    __slots__ = ("_needed", "_partial", "_preface_seen", "_settings_seen")
+    __slots__ = ("_needed", "_partial", "_preface_seen")
 
     def __init__(self, limits: HttpLimits, now: float) -> None:
         super().__init__(limits, now)
         self._partial: bytearray | None = None  # the beginning of a frame
         self._needed = 0  # octets until it is complete
         self._preface_seen = False
-        self._settings_seen = False
 
     def receive(self, data: bytes, now: float) -> list[Event]:
         """Take octets from the client."""
@@ -96,7 +95,7 @@ class Http2Connection(Inbound):
             payload = data[at + 9 : stop]
             at = stop
             stream_id &= _STREAM_BITS
-            if not self._settings_seen or self._block_stream:
+            if self._block_stream or not self._settings_applied:
                 self._check_order(kind, flags, stream_id)
             if kind == 1:
                 self._on_headers(flags, stream_id, payload)
@@ -112,10 +111,9 @@ class Http2Connection(Inbound):
             self._keep(data, at, 9)
 
     def _check_order(self, kind: int, flags: int, stream_id: int) -> None:
-        if not self._settings_seen:
+        if not self._settings_applied:
             if kind != frames.SETTINGS or flags & frames.ACK:  # §3.4
                 raise ConnectionFault(errors.PROTOCOL_ERROR, "preface")
-            self._settings_seen = True
         elif kind != frames.CONTINUATION or stream_id != self._block_stream:  # §4.3, §5.5
             raise ConnectionFault(errors.PROTOCOL_ERROR, "frame_inside_header_block")
 

@@ -29,19 +29,27 @@ class Control(Output):
         "_gaps",
         "_reset_bucket",
         "_reset_by_peer",
+        "_settings_applied",
         "_settings_deadline",
     )
 
     def __init__(self, limits: HttpLimits, now: float) -> None:
         super().__init__(limits, now)
-        self._control_bucket = TokenBucket(limits.control_burst, limits.control_rate, now)
-        self._reset_bucket = TokenBucket(limits.reset_burst, limits.reset_rate, now)
+        # Made when first needed: most connections of phones never touch them.
+        self._control_bucket: TokenBucket | None = None
+        self._reset_bucket: TokenBucket | None = None
         self._reset_by_peer: list[int] = []
         self._gaps: list[tuple[int, int]] = []
+        self._settings_applied = False  # the peer's first SETTINGS, which it owes us
         self._settings_deadline = now + limits.settings_seconds
 
     def _charge(self, name: str) -> None:
-        if not self._control_bucket.take(self._now):
+        bucket = self._control_bucket
+        if bucket is None:
+            limits = self._limits
+            bucket = TokenBucket(limits.control_burst, limits.control_rate, self._now)
+            self._control_bucket = bucket
+        if not bucket.take(self._now):
             raise AbuseFault(name)
 
     def _state_of(self, stream_id: int) -> State:
@@ -81,7 +89,12 @@ class Control(Output):
         self._charge_reset()
 
     def _charge_reset(self) -> None:
-        if not self._reset_bucket.take(self._now):
+        bucket = self._reset_bucket
+        if bucket is None:
+            limits = self._limits
+            bucket = TokenBucket(limits.reset_burst, limits.reset_rate, self._now)
+            self._reset_bucket = bucket
+        if not bucket.take(self._now):
             raise AbuseFault("resets")
 
     def _answer_early(
@@ -154,7 +167,9 @@ class Control(Output):
             return
         if len(payload) % 6:
             raise ConnectionFault(errors.FRAME_SIZE_ERROR, "settings_size")
-        self._charge("settings")
+        if self._settings_applied:
+            self._charge("settings")
+        self._settings_applied = True
         if len(payload) > 6 * MAX_SETTINGS:
             raise AbuseFault("settings")
         for identifier, value in frames.SETTING.iter_unpack(payload):

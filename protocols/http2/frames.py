@@ -44,6 +44,7 @@ UINT32: Final = Struct(">L")
 SETTING: Final = Struct(">HL")
 _RST_STREAM: Final = Struct(">HBBBLL")
 _GOAWAY: Final = Struct(">HBBBLLL")
+_SERVER_SETTINGS: Final = Struct(">HBBBLHLHLHLHL")
 
 
 def frame(kind: int, flags: int, stream_id: int, payload: bytes = b"") -> bytes:
@@ -67,9 +68,23 @@ def goaway(last_stream: int, code: int) -> bytes:
     return _GOAWAY.pack(0, 8, GOAWAY, 0, 0, last_stream, code)
 
 
-def settings(values: tuple[tuple[int, int], ...]) -> bytes:
-    """§6.5: (identifier, value) in order."""
-    return frame(SETTINGS, 0, 0, b"".join([SETTING.pack(*value) for value in values]))
+def server_settings(max_streams: int, initial_window: int, max_header_octets: int) -> bytes:
+    """§6.5: the one SETTINGS frame that we send, 33 octets. Priorities are not used (RFC 9218)."""
+    return _SERVER_SETTINGS.pack(
+        0,
+        24,
+        SETTINGS,
+        0,
+        0,
+        MAX_CONCURRENT_STREAMS,
+        max_streams,
+        INITIAL_WINDOW_SIZE,
+        initial_window,
+        MAX_HEADER_LIST_SIZE,
+        max_header_octets,
+        NO_RFC7540_PRIORITIES,
+        1,
+    )
 
 
 SETTINGS_ACK: Final = frame(SETTINGS, ACK, 0)

@@ -16,6 +16,7 @@ from protocols.http2.static_table import FIRST_DYNAMIC, STATIC_TABLE, Field
 ENTRY_OVERHEAD: Final = 32  # §4.1
 MAX_UPDATES: Final = 2  # §4.2: the smallest size in between, and the last one
 _INTEGER_BOUND: Final = 1 << 24  # above any length or index that could be right
+_LARGEST_STATIC: Final = max(len(n) + len(v) for n, v in STATIC_TABLE) + ENTRY_OVERHEAD
 _NEWEST: Final = FIRST_DYNAMIC - 1  # index i of the dynamic table is entries[_NEWEST - i]
 
 
@@ -60,14 +61,29 @@ class HpackDecoder:
         entries: the dynamic table, oldest first.
         octets: its size by §4.1.
         max_octets: the size that the peer chose, at most `TABLE_OCTETS`.
+        largest: the size of the largest entry that was ever in it, or could stand in for one of
+            the static table.
     """
 
-    __slots__ = ("entries", "max_octets", "octets")
+    __slots__ = ("entries", "largest", "max_octets", "octets")
 
     def __init__(self) -> None:
         self.entries: list[Field] = []
         self.octets = 0
         self.max_octets = TABLE_OCTETS
+        self.largest = _LARGEST_STATIC
+
+    def list_octets(self, block: bytes, fields: list[Field], limit: int) -> int:
+        """An upper bound of the size of a decoded list (RFC 9113 §6.5.2), exact above `limit`.
+
+        Cheap for what clients send: no field is larger than the largest entry, or than its literal
+        in the block, which Huffman coding can make longer by 8/5.
+        """
+        bound = len(fields) * self.largest + len(block) * 2
+        if bound <= limit:
+            return bound
+        octets = sum([len(name) + len(value) for name, value in fields])
+        return octets + ENTRY_OVERHEAD * len(fields)
 
     def decode(self, block: bytes) -> list[Field]:
         """The fields of one complete header block, in order; names are not checked here.
@@ -152,7 +168,10 @@ class HpackDecoder:
 
     def _insert(self, field: Field) -> None:
         """§4.4: evict first; an entry larger than the table empties it and is not kept."""
-        self.octets += len(field[0]) + len(field[1]) + ENTRY_OVERHEAD
+        size = len(field[0]) + len(field[1]) + ENTRY_OVERHEAD
+        if size > self.largest:
+            self.largest = size
+        self.octets += size
         self.entries.append(field)
         if self.octets > self.max_octets:
             self._evict()

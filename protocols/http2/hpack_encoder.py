@@ -50,7 +50,7 @@ def encode_field(name: bytes, value: bytes) -> bytes:
     Raises:
         ValueError: NUL, CR or LF in the value: our own code would split a response.
     """
-    if b"\n" in value or b"\r" in value or b"\0" in value:
+    if 0x0A in value or 0x0D in value or 0 in value:
         raise ValueError(f"forbidden octet in the value of {name!r}")
     if len(value) < 0x7F:
         return b"%b%c%b" % (_encoded_name(name), len(value), value)

@@ -10,7 +10,7 @@ from protocols.http.limits import HttpLimits
 from protocols.http2 import errors, frames
 from protocols.http2.control import GOAWAY_PING, Control
 from protocols.http2.errors import AbuseFault, ConnectionFault, MalformedRequest, WrongAuthority
-from protocols.http2.hpack_decoder import ENTRY_OVERHEAD, HpackDecoder
+from protocols.http2.hpack_decoder import HpackDecoder
 from protocols.http2.requests import build_request, check_trailers
 from protocols.http2.static_table import Field
 from protocols.http2.stream import UNKNOWN_LENGTH, Stream
@@ -51,14 +51,7 @@ class Inbound(Control):
         self._continuations = 0
         self._last_welcome = 2 * limits.max_requests - 1  # the stream that ends the connection
         self._write(
-            frames.settings(
-                (
-                    (frames.MAX_CONCURRENT_STREAMS, limits.max_streams),
-                    (frames.INITIAL_WINDOW_SIZE, self._window_size),
-                    (frames.MAX_HEADER_LIST_SIZE, limits.max_header_octets),
-                    (frames.NO_RFC7540_PRIORITIES, 1),
-                )
-            )
+            frames.server_settings(limits.max_streams, self._window_size, limits.max_header_octets)
         )
 
     def _on_headers(self, flags: int, stream_id: int, payload: bytes) -> None:
@@ -102,9 +95,12 @@ class Inbound(Control):
         given = Input.RECEIVE_HEADERS_END if end_stream else Input.RECEIVE_HEADERS
         state = step(State.IDLE, given).state
         limits = self._limits
+        most = limits.max_header_octets
         if len(self._streams) >= limits.max_streams or self._goaway_sent or self._peer_leaves:
             self._refuse(stream_id)
-        elif len(fields) > limits.max_fields or _octets(fields) > limits.max_header_octets:
+        elif (
+            len(fields) > limits.max_fields or self._decoder.list_octets(block, fields, most) > most
+        ):
             method = _method(fields)
             self._answer_early(stream_id, state, method, 431, "header fields too large or too many")
         else:
@@ -229,11 +225,6 @@ class Inbound(Control):
 
 def _method(fields: list[Field]) -> bytes:
     return next((value for name, value in fields if name == b":method"), b"")
-
-
-def _octets(fields: list[Field]) -> int:
-    """The size that SETTINGS_MAX_HEADER_LIST_SIZE is about (§6.5.2)."""
-    return sum([len(name) + len(value) for name, value in fields]) + ENTRY_OVERHEAD * len(fields)
 
 
 def _without_extras(flags: int, payload: bytes) -> bytes:

@@ -75,7 +75,9 @@ class Output:
         self._send_window = frames.WINDOW
         self._peer_window = frames.WINDOW  # their SETTINGS_INITIAL_WINDOW_SIZE
         self._table_update_owed = False
-        self._window_credit = 0  # WINDOW_UPDATE frames that our DATA frames give rise to
+        # WINDOW_UPDATE frames that need no excuse: those that our DATA frames give rise to, and
+        # the one with which most clients begin.
+        self._window_credit = UPDATES_PER_DATA
         self._last_stream = 0  # the highest identifier that the peer used
         self._reset_by_us: list[int] = []
         self._peer_leaves = False
