@@ -1,0 +1,1 @@
+"""What an operator sees of a trace: events as JSON, secrets taken out, messages as text."""
