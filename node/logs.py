@@ -95,7 +95,7 @@ class _FromLogging(logging.Handler):
         get_logger(record.name).log(level, text, exc_info=record.exc_info or None)
 
 
-def configure(
+def configure_logging(
     settings: Logging, writer: LogWriter | None = None, clock: Callable[[], float] = time.monotonic
 ) -> LogWriter:
     """Set the log of this process up, once more after a reload.

@@ -12,7 +12,14 @@ import structlog
 from config.model import Logging
 from node.log_masking import HIDDEN, mask_text, mask_values
 from node.log_writer import LogWriter
-from node.logs import DIFFERENT_LINES, PERIOD_SECONDS, REPEATS, Repetitions, configure, get_logger
+from node.logs import (
+    DIFFERENT_LINES,
+    PERIOD_SECONDS,
+    REPEATS,
+    Repetitions,
+    configure_logging,
+    get_logger,
+)
 
 TOKEN = "Zk9vZ4h-7sQb1nWmT0yXcR2uLp8aEdG5iJ3fKq6oVxY"
 IMSI = "001010000000001"
@@ -26,7 +33,7 @@ class Log:
         self.now = 0.0
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT)
         self.writer = LogWriter(self._file)
-        configure(settings, self.writer, clock=lambda: self.now)
+        configure_logging(settings, self.writer, clock=lambda: self.now)
 
     def text(self) -> str:
         self.writer.close()
@@ -63,13 +70,13 @@ def test_a_line_is_one_json_object_with_time_level_name_and_event_first(log: Log
 def test_lines_below_the_level_do_not_come_out_and_a_reload_changes_that(log: Log) -> None:
     logger = get_logger("router")
     logger.debug("not yet")
-    configure(Logging(level="debug"), log.writer)
+    configure_logging(Logging(level="debug"), log.writer)
     logger.debug("now")
     assert [line["event"] for line in log.lines()] == ["now"]
 
 
 def test_the_console_form_is_for_people(log: Log) -> None:
-    configure(Logging(format="console"), log.writer)
+    configure_logging(Logging(format="console"), log.writer)
     get_logger("router").info("peer open", peer="aaa1")
     assert "peer open" in log.text()
     assert not log.text().startswith("{")
