@@ -1,0 +1,262 @@
+"""The management listener: health, metrics, statistics, traces and explanations, for operators.
+
+| request | answer |
+|---|---|
+| GET /live | 200 as long as the loop turns |
+| GET /ready | 200, or 503 with the parts that are not ready and why |
+| GET /metrics | Prometheus text |
+| GET /statistics | the statistics of every part, JSON |
+| GET /trace?imsi=…&seconds=60&secrets=0 | a stream of lines (`node/trace/event_json.py`) |
+| POST /explain?imsi=…&app=ap2004&tenant=… | what the node would answer, and why, JSON |
+
+Plain HTTP without authentication: bind it to a management network or to 127.0.0.1. A request that a
+browser sends from another site is refused.
+"""
+
+import inspect
+import logging
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from types import TracebackType
+from typing import Any, Final, Self
+
+import hypercorn.config
+import msgspec
+import trio
+from hypercorn.trio import serve
+from quart import Blueprint, Response, request
+from quart.wrappers.response import ResponseBody
+from quart_trio import QuartTrio
+
+from actors.trace.recorder import TooManyTraces, Trace, TraceEvent, TraceRecorder
+from config.model import Management as Settings
+from node.metrics import CONTENT_TYPE, Metrics, expose
+from node.trace.event_json import HEARTBEAT, end_line, event_line
+from node.trace.redaction import redacted
+from protocols.identity import Imsi
+
+BODY_OCTETS: Final = 16_384  # nothing here needs a body
+TRACE_SECONDS: Final = 60.0
+LONGEST_TRACE_SECONDS: Final = 3_600.0  # a forgotten trace ends by itself
+TRACE_BOUND: Final = 1_000  # events that wait for a slow reader: a few MB
+HEARTBEAT_SECONDS: Final = 1.0  # the reader learns that an exchange is over; we, that it left
+
+_PROBLEMS: Final = {
+    400: "the request is malformed",
+    404: "no such page",
+    405: "not with this method",
+    413: "the body is too large",
+    500: "a fault of the node; the log has more",
+}
+
+Explain = Callable[
+    [str | None, str, str, str, str], list[dict[str, Any]] | Awaitable[list[dict[str, Any]]]
+]
+Readiness = Mapping[str, Callable[[], str]]
+
+
+class Management:
+    """What operators and their systems ask."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        metrics: Metrics,
+        recorder: TraceRecorder,
+        readiness: Readiness,
+        explain: Explain,
+    ) -> None:
+        """Put the parts together; nothing runs yet.
+
+        Args:
+            settings: [management] of the configuration.
+            metrics: what the process counts.
+            recorder: arms traces.
+            readiness: by part (`listener`, `diameter`, `store`, …), why it is not ready; empty
+                when it is.
+            explain: (tenant or None, imsi, app, entitlement_version, language) to one object for
+                each step of the decision; raises `LookupError` for what does not exist.
+        """
+        self._listen = settings.listen
+        self.app = application(metrics, recorder, readiness, explain)
+
+    async def run(self, *, task_status: trio.TaskStatus[object] = trio.TASK_STATUS_IGNORED) -> None:
+        """Serve until cancelled; reports the URLs."""
+        config = hypercorn.config.Config()
+        config.bind = [self._listen]
+        config.keep_alive_max_requests = 1_000_000_000  # the default loses requests in flight
+        config.keep_alive_timeout = 15  # seconds
+        config.graceful_timeout = 1  # seconds; streams end with their reader
+        config.backlog = 128
+        config.include_server_header = False
+        config.errorlog = logging.getLogger("hypercorn.error")
+        await serve(self.app, config, task_status=task_status)
+
+
+def application(
+    metrics: Metrics, recorder: TraceRecorder, readiness: Readiness, explain: Explain
+) -> QuartTrio:
+    """The application alone, for a listener of the caller's."""
+    app = QuartTrio("management")
+    app.config["MAX_CONTENT_LENGTH"] = BODY_OCTETS
+    app.config["BODY_TIMEOUT"] = 5  # seconds
+    app.before_request(_refuse)
+    for status, text in _PROBLEMS.items():
+        app.register_error_handler(status, partial(_http_error, status, text))
+    app.register_blueprint(_health(readiness))
+    app.register_blueprint(_numbers(metrics))
+    app.register_blueprint(_subscriber(recorder, explain))
+    return app
+
+
+def _health(readiness: Readiness) -> Blueprint:
+    pages = Blueprint("health", __name__)
+
+    @pages.get("/live")
+    async def live() -> Response:
+        return _json({"live": True})
+
+    @pages.get("/ready")
+    async def ready() -> Response:
+        reasons = {part: reason() for part, reason in readiness.items()}
+        is_ready = not any(reasons.values())
+        parts = {part: reason or "ready" for part, reason in reasons.items()}
+        return _json({"ready": is_ready, "parts": parts}, 200 if is_ready else 503)
+
+    return pages
+
+
+def _numbers(metrics: Metrics) -> Blueprint:
+    pages = Blueprint("numbers", __name__)
+
+    @pages.get("/metrics")
+    async def text() -> Response:
+        families = metrics.families()  # a copy: the text is made beside the loop
+        body = await trio.to_thread.run_sync(expose, families)
+        return Response(body, content_type=CONTENT_TYPE)
+
+    @pages.get("/statistics")
+    async def statistics() -> Response:
+        return _json(metrics.statistics())
+
+    return pages
+
+
+def _subscriber(recorder: TraceRecorder, explain: Explain) -> Blueprint:
+    pages = Blueprint("subscriber", __name__)
+
+    @pages.get("/trace")
+    async def trace() -> Response:
+        try:
+            imsi = Imsi(request.args.get("imsi", ""))
+            seconds = _seconds(request.args.get("seconds", ""))
+        except ValueError as error:
+            return _problem(400, str(error))
+        hide = request.args.get("secrets", "0") != "1"
+        try:
+            armed = recorder.arm(imsi, seconds, TRACE_BOUND)
+        except TooManyTraces as error:
+            return _problem(503, str(error))
+        body = _TraceBody(armed, hide)
+        response = Response(b"", content_type="application/x-ndjson")
+        response.response = body
+        response.timeout = None  # the trace has its own time
+        response.headers.pop("content-length", None)
+        response.headers["cache-control"] = "no-store"
+        return response
+
+    @pages.post("/explain")
+    async def explanation() -> Response:
+        args = request.args
+        app = args.get("app", "").lower()
+        version = args.get("entitlement_version", "12.0")
+        try:
+            imsi = Imsi(args.get("imsi", ""))
+        except ValueError as error:
+            return _problem(400, str(error))
+        if not re.fullmatch(r"ap2[0-9]{3}", app):
+            return _problem(400, "app is an application id of TS.43, such as ap2004")
+        if not re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,3})?", version):
+            return _problem(400, "entitlement_version is a number, such as 12.0")
+        language = args.get("language", "")
+        try:
+            steps = explain(args.get("tenant") or None, imsi, app, version, language)
+            if inspect.isawaitable(steps):
+                steps = await steps
+        except LookupError as error:
+            return _problem(404, str(error.args[0]) if error.args else "not found")
+        except ValueError as error:
+            return _problem(400, str(error))
+        return _json(steps)
+
+    return pages
+
+
+class _TraceBody(ResponseBody):
+    """The lines of one trace. Leaving it in any way disarms the trace."""
+
+    def __init__(self, trace: Trace, hide: bool) -> None:
+        self._trace = trace
+        self._hide = hide
+        self._over = False
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException], error: BaseException, traceback: TracebackType
+    ) -> None:
+        self._trace.close()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if self._over:
+            raise StopAsyncIteration
+        event: TraceEvent | None = None
+        with trio.move_on_after(HEARTBEAT_SECONDS):
+            event = await anext(self._trace, None)
+            if event is None:
+                self._over = True
+                return end_line(self._trace.lost)
+        if event is None:
+            return HEARTBEAT
+        return event_line(redacted(event) if self._hide else event)
+
+
+async def _refuse() -> Response | None:
+    """What no request may bring along."""
+    if (request.content_length or 0) > BODY_OCTETS:
+        return _problem(413, f"a body of more than {BODY_OCTETS} octets")
+    # A page in an operator's browser must not read traces (DNS rebinding, forged requests).
+    if "origin" in request.headers or request.headers.get("sec-fetch-site") == "cross-site":
+        return _problem(403, "not for pages of other sites")
+    return None
+
+
+async def _http_error(status: int, text: str, _error: Exception) -> Response:
+    return _problem(status, text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text or TRACE_SECONDS)
+    except ValueError:
+        raise ValueError("seconds is a number") from None
+    if not 0 < seconds <= LONGEST_TRACE_SECONDS:
+        raise ValueError(f"seconds is more than 0 and at most {LONGEST_TRACE_SECONDS:g}")
+    return seconds
+
+
+def _json(content: object, status: int = 200) -> Response:
+    body = msgspec.json.format(msgspec.json.encode(content, enc_hook=str), indent=2)
+    response = Response(body + b"\n", status=status, content_type="application/json")
+    response.headers["cache-control"] = "no-store"
+    return response
+
+
+def _problem(status: int, text: str) -> Response:
+    return _json({"error": text}, status)
