@@ -5,7 +5,7 @@ this (`relay.py`); the lab's AAA and phones do.
 """
 
 import hmac
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from protocols.eap import keys
@@ -266,11 +266,27 @@ def build_with_mac(
     return empty[: -keys.MAC_OCTETS] + keys.mac(type_, k_aut, empty, more)
 
 
+def build_with_mac_first(
+    code: int, identifier: int, type_: int, subtype: int, attributes: bytes, k_aut: bytes
+) -> bytes:
+    """The same with AT_MAC before all others: RFC 4187 allows it, some clients cannot read it."""
+    empty = build_aka(code, identifier, type_, subtype, _AT_MAC_EMPTY + attributes)
+    at = AKA_HEADER_OCTETS + 4
+    return empty[:at] + keys.mac(type_, k_aut, empty) + empty[at + keys.MAC_OCTETS :]
+
+
 def challenge_response(identifier: int, type_: int, res: bytes, k_aut: bytes) -> bytes:
     """What phones answer to a challenge: AT_RES, then AT_MAC, nothing else."""
     return build_with_mac(n.RESPONSE, identifier, type_, n.CHALLENGE, at_res(res), k_aut)
 
 
-def synchronization_failure(identifier: int, type_: int, auts: bytes) -> bytes:
-    """AKA-Synchronization-Failure: AT_AUTS alone, no AT_MAC (RFC 4187 §9.6)."""
-    return build_aka(n.RESPONSE, identifier, type_, n.SYNCHRONIZATION_FAILURE, at_auts(auts))
+def synchronization_failure(
+    identifier: int, type_: int, auts: bytes, key_derivations: Sequence[int] = ()
+) -> bytes:
+    """AKA-Synchronization-Failure: AT_AUTS, no AT_MAC (RFC 4187 §9.6).
+
+    Args:
+        key_derivations: the AT_KDF values of the challenge, which EAP-AKA' returns (RFC 9048 §3.2).
+    """
+    attributes = at_auts(auts) + b"".join([at_number(n.AT_KDF, kdf) for kdf in key_derivations])
+    return build_aka(n.RESPONSE, identifier, type_, n.SYNCHRONIZATION_FAILURE, attributes)
