@@ -9,45 +9,38 @@ changed device connection, instead of one per message. Everything runs in the Tr
 from collections.abc import Callable
 from typing import Final
 
+import structlog
 import trio
 
 ROUNDS: Final = 8  # within one turn; what still produces work then waits for the sockets' turn
 
 Step = Callable[[], None]
 
+_log = structlog.get_logger("turn")
+
 
 class Turn:
-    """The end of every turn, registered once and called often.
+    """The end of every turn: steps are registered once, `end` is called often.
 
     Attributes:
         turns: how often the steps were walked through.
         crashes: exceptions that came out of a step, or were reported with `crashed`.
     """
 
-    __slots__ = (
-        "_again",
-        "_before",
-        "_failed",
-        "_flushers",
-        "_on_crash",
-        "_running",
-        "crashes",
-        "turns",
-    )
+    __slots__ = ("_again", "_before", "_flushers", "_on_crash", "_running", "crashes", "turns")
 
     def __init__(self, on_crash: Callable[[Exception], None] | None = None) -> None:
         """Begin without steps.
 
         Args:
             on_crash: told of every exception, which then ends nothing; must not raise. Without
-                it, `end` raises the first one after all steps have run: right for tests.
+                it they are logged.
         """
         self._before: tuple[Step, ...] = ()
         self._flushers: tuple[Step, ...] = ()
-        self._on_crash = on_crash
+        self._on_crash = on_crash or _log_crash
         self._running = False
         self._again = False
-        self._failed: Exception | None = None
         self.turns = 0
         self.crashes = 0
 
@@ -63,7 +56,7 @@ class Turn:
         self._flushers += (step,)
 
     def end(self) -> None:
-        """Work off what the input brought, and write.
+        """Work off what the input brought, and write. Never raises.
 
         Called from inside a step it only asks for one more round. A step that raises does not
         keep the others from running.
@@ -73,43 +66,29 @@ class Turn:
             return
         self._running = True
         try:
-            self._rounds()
+            for _ in range(ROUNDS):
+                self._again = False
+                self._round()
+                if not self._again:
+                    return
         finally:
             self._running = False
-        if self._failed is not None:
-            failed, self._failed = self._failed, None
-            raise failed
+        trio.lowlevel.current_trio_token().run_sync_soon(self.end, idempotent=True)
 
     def crashed(self, error: Exception) -> None:
-        """Count an exception of a shell elsewhere and report it the way `end` does."""
+        """Count and report an exception that a shell caught, here or elsewhere."""
         self.crashes += 1
-        if self._on_crash is not None:
-            self._on_crash(error)
-        elif self._failed is None:
-            self._failed = error
+        self._on_crash(error)
 
-    def _rounds(self) -> None:
-        for _ in range(ROUNDS):
-            self._again = False
-            self.turns += 1
-            for step in self._before:
+    def _round(self) -> None:
+        self.turns += 1
+        for steps in (self._before, self._flushers):
+            for step in steps:
                 try:
                     step()
-                except Exception as error:  # one output's bug must not silence the others
+                except Exception as error:  # the shell: one bug must not silence the others
                     self.crashed(error)
-            for step in self._flushers:
-                try:
-                    step()
-                except Exception as error:
-                    self.crashed(error)
-            if not self._again:
-                return
-        self._again = False
-        trio.lowlevel.current_trio_token().run_sync_soon(self._later, idempotent=True)
 
-    def _later(self) -> None:
-        """The rounds that one turn did not get: run by Trio, where nobody could take an error."""
-        try:
-            self.end()
-        except Exception as error:
-            self._failed = error  # raised by the next turn, in a task
+
+def _log_crash(error: Exception) -> None:
+    _log.error("step crashed", exc_info=error)
