@@ -294,7 +294,7 @@ def decode(raw: bytes, limit: int = MAX_MESSAGE_OCTETS) -> Message:
         DecodeError: the AVPs are not sound.
     """
     try:
-        if frame_length(raw, 0, limit) != len(raw):
+        if (frame_length(raw, 0, limit) or -1) != len(raw):
             raise FrameError("not one whole message")
         return Message(raw)
     except (FrameError, DecodeError):
