@@ -1,17 +1,18 @@
 """The chunked transfer coding, RFC 9112 §7.1, read as it comes; extensions and trailers skipped.
 
-Source of the limits: §7.1.1 and §7.1.2 ask for some; a size line of 256 octets and trailers as
-large as a head are ours.
+Source of the limits: §7.1.1 and §7.1.2 ask for some; the numbers are ours.
 """
 
 from enum import Enum, auto
 from typing import Final
 
 from protocols.http1.errors import BadRequest
+from protocols.http1.head import FIELD_OCTETS, TOKEN
 
 _SIZE_LINE_OCTETS: Final = 256
 _SIZE_DIGITS: Final = 8
-_OVERHEAD_OCTETS: Final = 16_384  # size lines of one body together: a chunk per octet is an attack
+_OVERHEAD_OCTETS: Final = 16_384  # size lines and trailers: a chunk for every octet is an attack
+_CR: Final = 0x0D
 _HEX: Final = b"0123456789abcdefABCDEF"
 
 
@@ -33,16 +34,15 @@ class ChunkedBody:
         part: where the reading stands.
     """
 
-    __slots__ = ("_left", "_line", "_max_body", "_max_trailer", "_overhead", "body", "part")
+    __slots__ = ("_left", "_line", "_max_body", "_overhead", "body", "part")
 
-    def __init__(self, max_body: int, max_trailer: int) -> None:
+    def __init__(self, max_body: int) -> None:
         self.body = bytearray()
         self.part = Part.CHUNK_SIZE
         self._left = 0  # octets of the chunk that are missing
         self._line = bytearray()  # a line that is not complete
         self._overhead = 0
         self._max_body = max_body
-        self._max_trailer = max_trailer
 
     def receive(self, data: bytes, at: int) -> int:
         """Take octets from `data[at:]`; returns the offset behind what belongs to this body.
@@ -69,8 +69,8 @@ class ChunkedBody:
         stop = len(data) if line_feed < 0 else line_feed + 1
         self._line += data[at:stop]
         self._overhead += stop - at
-        limit = self._max_trailer if self.part is Part.TRAILER_SECTION else _SIZE_LINE_OCTETS
-        if len(self._line) > limit or self._overhead > self._max_trailer + _OVERHEAD_OCTETS:
+        too_long = self.part is not Part.TRAILER_SECTION and len(self._line) > _SIZE_LINE_OCTETS
+        if too_long or self._overhead > _OVERHEAD_OCTETS:
             raise BadRequest(400, "chunk overhead")
         if line_feed >= 0:
             line = bytes(self._line)
@@ -93,6 +93,17 @@ class ChunkedBody:
             self.part = Part.CHUNK_SIZE
         elif not line:
             self.part = Part.COMPLETE
+        else:
+            _check_trailer(line)
+
+
+def _check_trailer(line: bytes) -> None:
+    """A field like any other (§7.1.2), though nobody looks at it."""
+    name, colon, _ = line.partition(b":")
+    if not colon or not name or name.translate(None, TOKEN):
+        raise BadRequest(400, "trailer")
+    if _CR in line or line.translate(None, FIELD_OCTETS):
+        raise BadRequest(400, "forbidden octet in a trailer")
 
 
 def _chunk_size(line: bytes) -> int:

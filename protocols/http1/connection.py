@@ -173,7 +173,7 @@ class Http1Connection:
             raise BadRequest(413, "body too large")
         if head.length == CHUNKED:
             self._state = step(self._state, Input.HEAD_WITH_CHUNKS)
-            self._chunks = ChunkedBody(limits.max_body_octets, limits.max_header_octets)
+            self._chunks = ChunkedBody(limits.max_body_octets)
         else:
             self._state = step(self._state, Input.HEAD_WITH_LENGTH)
         self._start_request_clock()

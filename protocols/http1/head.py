@@ -9,10 +9,10 @@ from typing import Final
 from protocols.http.message import HttpRequest
 from protocols.http1.errors import BadRequest
 
-_TOKEN: Final = b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+TOKEN: Final = b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _VISIBLE: Final = bytes(range(0x21, 0x7F))
 # RFC 9110 §5.5: no control characters but HTAB; CR and LF are counted against the line ends.
-_ALLOWED: Final = bytes((0x09, 0x0A, 0x0D, *range(0x20, 0x7F), *range(0x80, 0x100)))
+FIELD_OCTETS: Final = bytes((0x09, 0x0A, 0x0D, *range(0x20, 0x7F), *range(0x80, 0x100)))
 _KNOWN_METHODS: Final = frozenset((b"GET", b"POST", b"HEAD", b"PUT", b"DELETE", b"OPTIONS"))
 _MAX_LENGTH_DIGITS: Final = 15
 
@@ -72,7 +72,7 @@ def parse_head(head: bytes, max_fields: int) -> Head:
     """
     lines = head.split(b"\r\n")
     ends = len(lines) - 1
-    if head.count(b"\n") != ends or head.count(b"\r") != ends or head.translate(None, _ALLOWED):
+    if head.count(b"\n") != ends or head.count(b"\r") != ends or head.translate(None, FIELD_OCTETS):
         raise BadRequest(400, "forbidden octet in the head")
     if ends > max_fields:
         raise BadRequest(431, "too many fields")
@@ -83,7 +83,7 @@ def parse_head(head: bytes, max_fields: int) -> Head:
         name, colon, value = line.partition(b":")
         name = name.lower()
         kind = _NAMES.get(name)
-        if kind is None and (not name or name.translate(None, _TOKEN)):
+        if kind is None and (not name or name.translate(None, TOKEN)):
             raise BadRequest(400, "field name")  # also obsolete line folding (§5.2)
         if not colon:
             raise BadRequest(400, "field without a colon")
@@ -106,7 +106,7 @@ def _request_line(line: bytes) -> tuple[HttpRequest, bool]:
         if version[:5] == b"HTTP/" and version[5:6].isdigit():
             raise BadRequest(505, "HTTP version")
         raise BadRequest(400, "request line")
-    if method not in _KNOWN_METHODS and (not method or method.translate(None, _TOKEN)):
+    if method not in _KNOWN_METHODS and (not method or method.translate(None, TOKEN)):
         raise BadRequest(400, "method")
     if not target or target.translate(None, _VISIBLE):
         raise BadRequest(400, "request target")
@@ -135,13 +135,14 @@ def _apply(head: Head, fields: list[tuple[bytes, bytes]]) -> None:
     host: bytes | None = None
     length: int | None = None
     codings: list[bytes] = []
+    options: list[bytes] = []
     for name, value in fields:
         if name == b"host":
             if host is not None:
                 raise BadRequest(400, "host twice")
             host = value
         elif name == b"connection":
-            _connection(head, value)
+            options += [option.strip(b" \t") for option in value.lower().split(b",")]
         elif name == b"content-length":
             length = _content_length(value, length)
         elif name == b"transfer-encoding":
@@ -150,6 +151,8 @@ def _apply(head: Head, fields: list[tuple[bytes, bytes]]) -> None:
             head.expects_continue = not head.is_http_1_0
         else:
             raise BadRequest(417, "expectation")
+    # §9.3; "close" wins over "keep-alive".
+    head.keep_alive = b"close" not in options and (not head.is_http_1_0 or b"keep-alive" in options)
     if host is None and not head.is_http_1_0:
         raise BadRequest(400, "host missing")  # §3.2
     if not head.request.authority:  # §3.2.2: the absolute form wins over Host
@@ -163,16 +166,6 @@ def _apply(head: Head, fields: list[tuple[bytes, bytes]]) -> None:
         head.length = CHUNKED
     elif length is not None:
         head.length = length
-
-
-def _connection(head: Head, value: bytes) -> None:
-    """§9.3; "close" wins over "keep-alive"."""
-    options = [option.strip(b" \t") for option in value.lower().split(b",")]
-    if b"close" in options:
-        head.keep_alive = False
-        head.is_http_1_0 = False  # nothing more to tell: the answer says close either way
-    elif b"keep-alive" in options and head.is_http_1_0:
-        head.keep_alive = True
 
 
 def _content_length(value: bytes, before: int | None) -> int:

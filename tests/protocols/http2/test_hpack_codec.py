@@ -5,7 +5,7 @@ import pytest
 from hpack.huffman import HuffmanEncoder
 from hpack.huffman_constants import REQUEST_CODES, REQUEST_CODES_LENGTH
 from hpack.table import HeaderTable
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protocols.http2 import huffman
@@ -116,6 +116,7 @@ def test_the_examples_of_appendix_c(blocks: list[str], expected: int) -> None:
     assert decoder.entries[-1] == (b"custom-key", b"custom-value")
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.lists(st.tuples(FIELDS, st.sampled_from([None, 0, 60, 300, 4_096])), max_size=8))
 def test_blocks_of_hpack_are_decoded_on_one_connection(
     rounds: list[tuple[list[tuple[bytes, bytes]], int | None]],
