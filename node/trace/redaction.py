@@ -13,8 +13,8 @@ from typing import Final
 
 from actors.trace.recorder import TraceEvent
 from protocols.diameter import dictionary
-from protocols.diameter.codec import RawAvp, decode
-from protocols.diameter.errors import RemoteError
+from protocols.diameter.codec import Avps, RawAvp, decode
+from protocols.diameter.errors import DecodeError, RemoteError
 from protocols.eap.numbers import AT_MAC, AT_RES, EAP_AKA, EAP_AKA_PRIME, REQUEST, RESPONSE
 from protocols.eap.packet import AKA_HEADER_OCTETS, EapError, check_attributes, check_header
 from protocols.http.message import HttpRequest, HttpResponse
@@ -32,6 +32,9 @@ _RELAY: Final = re.compile(rb'("eap-relay-packet"\s*:\s*")([A-Za-z0-9+/=\\]*)')
 
 _KEYS: Final = frozenset({dictionary.EAP_MASTER_SESSION_KEY.key, dictionary.EAP_KEY_NAME.key})
 _PACKETS: Final = frozenset({dictionary.EAP_PAYLOAD.key, dictionary.EAP_REISSUED_PAYLOAD.key})
+_GROUPS: Final = frozenset(
+    key for key, avp in dictionary.BY_KEY.items() if avp.type is dictionary.AvpType.GROUPED
+)
 
 
 def redacted(event: TraceEvent) -> TraceEvent:
@@ -52,7 +55,7 @@ def redacted_diameter(raw: bytes) -> bytes:
         message = decode(raw)
     except RemoteError:
         return raw[:_HEADER_OCTETS].ljust(_HEADER_OCTETS, b"\0")
-    return raw[:_HEADER_OCTETS] + b"".join(_avp(avp).encode() for avp in message)
+    return raw[:_HEADER_OCTETS] + b"".join(_avp(avp, 1).encode() for avp in message)
 
 
 def redacted_eap(packet: bytes) -> bytes:
@@ -77,12 +80,20 @@ def redacted_eap(packet: bytes) -> bytes:
     return bytes(out)
 
 
-def _avp(avp: RawAvp) -> RawAvp:
+def _avp(avp: RawAvp, depth: int) -> RawAvp:
+    data = avp.data
     if avp.key in _KEYS:
-        return dataclasses.replace(avp, data=bytes(len(avp.data)))
-    if avp.key in _PACKETS:
-        return dataclasses.replace(avp, data=redacted_eap(avp.data))
-    return avp
+        data = bytes(len(data))
+    elif avp.key in _PACKETS:
+        data = redacted_eap(data)
+    elif avp.key in _GROUPS:
+        try:
+            members = Avps(data, 0, len(data), depth)
+        except DecodeError:
+            data = bytes(len(data))
+        else:
+            data = b"".join(_avp(member, depth + 1).encode() for member in members)
+    return dataclasses.replace(avp, data=data)
 
 
 def _request(request: HttpRequest) -> HttpRequest:

@@ -11,7 +11,7 @@ from actors.trace.recorder import Payload, TraceEvent
 from node.trace.redaction import redacted, redacted_diameter, redacted_eap
 from protocols.diameter import dictionary
 from protocols.diameter.codec import decode
-from protocols.diameter.encoding import encode_avp, encode_message
+from protocols.diameter.encoding import encode_avp, encode_message, encode_octets
 from protocols.http.message import HttpRequest, HttpResponse
 
 TOKEN = "Zk9vZ4h7sQb1nWmT0yXcR2uLp8aEdG5iJ3fKq6oVxY"
@@ -82,6 +82,20 @@ def test_keys_and_packets_inside_diameter_are_hidden_and_it_still_decodes() -> N
     ]
     assert after.octets(dictionary.STATE) == b"st0"
     assert (after.hop_by_hop, after.end_to_end, after.command) == (1, 2, 268)
+
+
+def test_what_a_failed_avp_quotes_is_hidden_as_well() -> None:
+    failed = encode_avp(dictionary.EAP_PAYLOAD, RESPONSE)
+    raw = message(encode_octets(dictionary.FAILED_AVP, failed), encode_avp(dictionary.STATE, b"s"))
+    out = redacted_diameter(raw)
+    assert len(out) == len(raw)
+    assert RES in raw
+    assert RES not in out
+    quoted = decode(out).group(dictionary.FAILED_AVP)
+    assert quoted is not None
+    assert quoted.octets(dictionary.EAP_PAYLOAD) == redacted_eap(RESPONSE)
+    broken = message(encode_octets(dictionary.FAILED_AVP, failed[:-4]))
+    assert RES not in redacted_diameter(broken)
 
 
 def test_of_a_broken_diameter_message_only_the_header_is_left() -> None:
