@@ -94,6 +94,15 @@ class Milenage:
         out2, out3, out4, out5 = self._outputs(self._blocks(self._temp(rand)))
         return Responses(out2[8:], out3, out4, out2[:6], out5[:6])
 
+    def check(self, rand: bytes, autn: bytes) -> tuple[Responses, int, bool]:
+        """The card's half: (responses, SQN, whether MAC-A is right) for a challenge."""
+        temp = self._temp(rand)
+        out2, ck, ik, out5 = self._outputs(self._blocks(temp))
+        sqn = int.from_bytes(autn[:6], "big") ^ int.from_bytes(out2[:6], "big")
+        (out1,) = self._outputs([self._in1(temp, sqn, autn[6:8])])
+        trusted = hmac.compare_digest(out1[:8], autn[8:])
+        return Responses(out2[8:], ck, ik, out2[:6], out5[:6]), sqn, trusted
+
     def vector(self, rand: bytes, sqn: int, amf: bytes) -> AuthenticationVector:
         """The home network's vector for this RAND and SQN (TS 33.102 §6.3.2)."""
         temp = self._temp(rand)

@@ -62,6 +62,16 @@ def test_the_vector_after_resynchronisation() -> None:
     assert CARD.vector(v.RESYNC_SECOND_RAND, sqn, b"\x80\0").autn == v.RESYNC_SECOND_AUTN
 
 
+@given(st.binary(min_size=16, max_size=16), st.integers(0, 2**48 - 1), st.integers(0, 127))
+def test_a_card_checks_what_the_network_made(rand: bytes, sqn: int, bit: int) -> None:
+    vector = CARD.vector(rand, sqn, b"\x80\0")
+    found, read, trusted = CARD.check(rand, vector.autn)
+    assert (read, trusted) == (sqn, True)
+    assert (found.res, found.ck, found.ik) == (vector.res, vector.ck, vector.ik)
+    forged = (int.from_bytes(vector.autn, "big") ^ 1 << bit).to_bytes(16, "big")
+    assert not CARD.check(rand, forged)[2]
+
+
 @given(st.integers(0, 13), st.integers(1, 255))
 def test_a_forged_auts_is_refused(at: int, change: int) -> None:
     forged = bytearray(v.RESYNC_AUTS)
