@@ -1,0 +1,331 @@
+"""One EAP conversation as the node sees it: it relays, and holds no key.
+
+Source: GSMA TS.43 v12 §2.8.1; TS 29.273 §7.1.2 (all rounds have one Session-Id, State is echoed,
+Destination-Host is the Origin-Host of the first answer); RFC 4187 for what a packet says.
+"""
+
+from functools import lru_cache
+from typing import Final, Self
+
+from actors.diameter.outcomes import EapAnswer, EapProfile, EapRequest
+from actors.session.cookie import ResumePoint
+from actors.session.transitions import Input
+from config.model import Authentication
+from config.model import Sessions as Limits
+from protocols.eap.numbers import (
+    AUTHENTICATION_REJECT,
+    CHALLENGE,
+    CLIENT_ERROR,
+    SYNCHRONIZATION_FAILURE,
+)
+from protocols.eap.packet import EapError, identity_response, parse_response
+from protocols.eap.relay import (
+    RequestKind,
+    aka_identity_response,
+    inspect_request,
+    notification_response,
+)
+from protocols.identity import Nai
+from protocols.ts43.request import Ts43Request
+from protocols.ts43.result_codes import Outcome, outcome
+
+MULTI_ROUND_AUTH: Final = 1001
+UNKNOWN_SESSION_ID: Final = 5002
+FIRST_IDENTIFIER: Final = 1  # of the EAP-Response/Identity that no request asked for
+# Challenge, Authentication-Reject, Synchronization-Failure, Client-Error: to a challenge, a phone
+# says nothing else (RFC 4187 §6.3, §9).
+PHONE_SUBTYPES: Final = frozenset(
+    {CHALLENGE, AUTHENTICATION_REJECT, SYNCHRONIZATION_FAILURE, CLIENT_ERROR}
+)
+NODE_ANSWERS: Final = frozenset(
+    {RequestKind.IDENTITY, RequestKind.AKA_IDENTITY, RequestKind.NOTIFICATION}
+)
+ROUNDS_FOR_DEVICE: Final = 3  # rounds the node answers itself before it calls that a loop
+
+_EVENTS: Final = {
+    AUTHENTICATION_REJECT: "device-rejects",
+    SYNCHRONIZATION_FAILURE: "resync",
+    CLIENT_ERROR: "client-error",
+}
+
+
+class Conversation:
+    """The EAP conversation of one session, round by round.
+
+    Attributes:
+        session_id: Diameter Session-Id of all rounds.
+        outstanding: the EAP request that the device has to answer; empty while there is none.
+        fault: why the last answer of the device was malformed.
+        last_event: what the last answer of the device was, for counters; empty for a plain one.
+        out_of_order: the challenge does not begin with AT_RAND, AT_AUTN (Samsung cannot read it).
+    """
+
+    __slots__ = (
+        "_aaa_host",
+        "_aaa_state",
+        "_answered",
+        "_challenges",
+        "_eap_id",
+        "_identifier",
+        "_profile",
+        "_realm",
+        "_resynchronisations",
+        "_rounds_for_device",
+        "_second_session_id",
+        "_started_again",
+        "_terminal_information",
+        "_type",
+        "fault",
+        "last_event",
+        "out_of_order",
+        "outstanding",
+        "session_id",
+    )
+
+    def __init__(
+        self,
+        eap_id: str,
+        authentication: Authentication,
+        session_id: bytes,
+        second_session_id: bytes,
+    ) -> None:
+        """Begin.
+
+        Args:
+            eap_id: the identity exactly as the phone sent it.
+            authentication: of the tenant.
+            session_id: of this conversation.
+            second_session_id: for the one new conversation after an AAA lost the first.
+        """
+        self._eap_id = eap_id
+        self._profile = profile_of(authentication)
+        self._realm = realm_of(authentication, eap_id)
+        self._terminal_information = authentication.terminal_information
+        self.session_id = session_id
+        self._second_session_id = second_session_id
+        self._aaa_host = b""
+        self._aaa_state = b""
+        self._identifier = FIRST_IDENTIFIER
+        self._type = 0
+        self._answered = b""
+        self._challenges = 0
+        self._resynchronisations = 0
+        self._rounds_for_device = 0
+        self._started_again = False
+        self.outstanding = b""
+        self.fault = ""
+        self.last_event = ""
+        self.out_of_order = False
+
+    @classmethod
+    def resumed(
+        cls, point: ResumePoint, authentication: Authentication, second_session_id: bytes
+    ) -> Self:
+        """The conversation that a sealed cookie describes, with its challenge outstanding."""
+        conversation = cls(point.eap_id, authentication, point.session_id, second_session_id)
+        conversation._aaa_host = point.aaa_host
+        conversation._aaa_state = point.aaa_state
+        conversation._identifier = point.eap_identifier
+        conversation._type = point.eap_type
+        conversation._challenges = 1
+        return conversation
+
+    def resume_point(self, expires: int, tenant: str, request: Ts43Request) -> ResumePoint:
+        """What another worker or node needs to go on from here."""
+        return ResumePoint(
+            expires=expires,
+            tenant=tenant,
+            session_id=self.session_id,
+            aaa_host=self._aaa_host,
+            aaa_state=self._aaa_state,
+            eap_id=self._eap_id,
+            eap_identifier=self._identifier,
+            eap_type=self._type,
+            version=request.entitlement_version,
+            apps=request.apps,
+            terminal_id=request.terminal_id,
+            app_name=request.app_name,
+        )
+
+    @property
+    def session_ids(self) -> tuple[bytes, ...]:
+        """Every Diameter Session-Id that this conversation has had."""
+        if self._started_again:
+            return self.session_id, self._second_session_id
+        return (self.session_id,)
+
+    # --- what a message means ------------------------------------------------------------------
+
+    def input_of_answer(self, packet: bytes) -> Input:
+        """What an EAP packet of the device is to this conversation (RFC 3748 §4.1, §2.1)."""
+        if packet == self._answered:
+            return Input.ANSWER_REPEATED
+        try:
+            response = parse_response(packet)
+        except EapError as error:
+            self.fault = str(error)
+            return Input.ANSWER_MALFORMED
+        if response.identifier != self._identifier:
+            self.fault = "the EAP identifier is not the outstanding request's"
+            return Input.ANSWER_MALFORMED
+        if response.type != self._type or response.subtype not in PHONE_SUBTYPES:
+            self.fault = "the EAP type or subtype does not answer the outstanding request"
+            return Input.ANSWER_MALFORMED
+        self.last_event = _EVENTS.get(response.subtype, "")
+        return Input.ANSWER_RECEIVED
+
+    def input_of_dea(self, answer: EapAnswer, limits: Limits) -> Input:
+        """What a DEA is to this conversation (GSMA TS.43 v12 table 7)."""
+        if answer.vendor == 0 and answer.code == MULTI_ROUND_AUTH:
+            return self._input_of_request(answer, limits)
+        if outcome_of(answer).success:
+            return Input.SUCCESS_RECEIVED
+        if answer.vendor == 0 and answer.code == UNKNOWN_SESSION_ID and not self._started_again:
+            return Input.SESSION_LOST
+        if outcome_of(answer).status == 403:
+            return Input.REFUSAL_RECEIVED
+        return Input.AAA_FAILED
+
+    def _input_of_request(self, answer: EapAnswer, limits: Limits) -> Input:
+        """Who can answer the EAP request of a DEA 1001."""
+        try:
+            request = inspect_request(answer.eap_reissued_payload or answer.eap_payload)
+        except EapError:
+            return Input.NOBODY_CAN_ANSWER
+        if request.kind is RequestKind.CHALLENGE:
+            return (
+                Input.CHALLENGE_RECEIVED
+                if self._challenges < limits.max_challenges
+                and self._resynchronisations <= limits.max_resynchronisations
+                else Input.NOBODY_CAN_ANSWER
+            )
+        if request.kind in NODE_ANSWERS and self._rounds_for_device < ROUNDS_FOR_DEVICE:
+            return Input.NODE_CAN_ANSWER
+        return Input.NOBODY_CAN_ANSWER
+
+    # --- rounds --------------------------------------------------------------------------------
+
+    def begin(self) -> bytes:
+        """The EAP-Response/Identity of the first round: the identity exactly as it was sent."""
+        return identity_response(FIRST_IDENTIFIER, self._eap_id)
+
+    def begin_again(self) -> bytes:
+        """The first round of a new conversation: the AAA forgot the old one."""
+        self._started_again = True
+        self.session_id, self._second_session_id = self._second_session_id, self.session_id
+        self._aaa_host = b""
+        self._aaa_state = b""
+        return self.begin()
+
+    def take_answer(self, packet: bytes) -> bytes:
+        """The device's answer on its way to the AAA, untouched."""
+        self._answered = packet
+        if self.last_event == "resync":
+            self._resynchronisations += 1
+        self.outstanding = b""
+        return packet
+
+    def take_challenge(self, answer: EapAnswer) -> bytes:
+        """The AAA's challenge on its way to the device, untouched."""
+        packet = answer.eap_reissued_payload or answer.eap_payload
+        request = inspect_request(packet)
+        self._pin(answer)
+        self._identifier = request.identifier
+        self._type = request.type
+        self._challenges += 1
+        self.out_of_order = not request.rand_autn_first
+        self.outstanding = packet
+        return packet
+
+    def answer_for_device(self, answer: EapAnswer) -> bytes:
+        """The node's own answer to a round that no phone can answer and no key is needed for."""
+        self._rounds_for_device += 1
+        self._pin(answer)
+        packet = answer.eap_reissued_payload or answer.eap_payload
+        request = inspect_request(packet)
+        if request.kind is RequestKind.IDENTITY:
+            return identity_response(request.identifier, self._eap_id)
+        if request.kind is RequestKind.AKA_IDENTITY:
+            return aka_identity_response(packet, self._eap_id)
+        return notification_response(packet)
+
+    def der(self, packet: bytes, request: Ts43Request) -> EapRequest:
+        """The next DER of this conversation."""
+        return EapRequest(
+            profile=self._profile,
+            session_id=self.session_id,
+            user_name=self._eap_id.encode(),
+            eap_payload=packet,
+            destination_realm=self._realm,
+            state=self._aaa_state,
+            destination_host=self._aaa_host,
+            imei=imei_of(request.terminal_id) if self._terminal_information else b"",
+        )
+
+    def authenticated_imsi(self, answer: EapAnswer) -> str | None:
+        """Whom the AAA accepted: by its permanent identity, never by the phone's pseudonym."""
+        for octets in (answer.mobile_node_identifier, answer.user_name, self._eap_id.encode()):
+            try:
+                imsi = Nai(octets.decode("latin-1")).imsi
+            except ValueError:  # absent, or no NAI
+                continue
+            if imsi is not None:
+                return imsi
+        return None
+
+    def failure(self, answer: EapAnswer) -> tuple[str, str]:
+        """(cause for counters, alarm text or nothing) of a DEA that leads to an apology."""
+        if answer.vendor == 0 and answer.code == MULTI_ROUND_AUTH:
+            return "eap round not answerable", (
+                "the AAA sends EAP requests that phones cannot answer (AKA', fast "
+                "re-authentication or protected notifications); it must start with the challenge"
+            )
+        found = outcome_of(answer)
+        return found.name, describe(answer) if found.alarm else ""
+
+    def _pin(self, answer: EapAnswer) -> None:
+        self._aaa_host = answer.origin_host
+        self._aaa_state = answer.state
+
+
+@lru_cache(maxsize=4_096)
+def profile_of(authentication: Authentication) -> EapProfile:
+    """The constant part of a tenant's DERs."""
+    return EapProfile(
+        application=authentication.application,
+        auth_request_type=authentication.auth_request_type,
+        rat_type=authentication.rat_type,
+        visited_network_identifier=authentication.visited_network_identifier,
+        service_selection=authentication.service_selection,
+    )
+
+
+def realm_of(authentication: Authentication, eap_id: str) -> bytes:
+    """Destination-Realm: the tenant's, else the home network's of the NAI (TS 23.003 §19.2)."""
+    if authentication.destination_realm:
+        return authentication.destination_realm.encode()
+    plmn = Nai(eap_id).realm_plmn
+    if plmn is None:
+        return Nai(eap_id).realm.encode()
+    mcc, mnc = plmn
+    return f"epc.mnc{mnc}.mcc{mcc}.3gppnetwork.org".encode()
+
+
+def imei_of(terminal_id: str) -> bytes:
+    """The IMEI AVP: 14 digits without the check digit (TS 29.272 §7.3.4); empty for a UUID."""
+    return terminal_id[:14].encode() if terminal_id.isdigit() and len(terminal_id) >= 14 else b""
+
+
+def outcome_of(answer: EapAnswer) -> Outcome:
+    """The row of table 7 for a DEA."""
+    return outcome(answer.vendor, answer.code)
+
+
+def describe(answer: EapAnswer) -> str:
+    """A DEA that points at the configuration, for the operator."""
+    text = f"the AAA answered {outcome_of(answer).name} ({answer.vendor}, {answer.code})"
+    if answer.error_message:
+        text += f": {answer.error_message.decode('utf-8', 'replace')[:200]}"
+    if answer.failed_avp:
+        text += f"; Failed-AVP {answer.failed_avp.hex()[:64]}"
+    return text

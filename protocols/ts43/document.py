@@ -1,0 +1,86 @@
+"""A configuration document as a neutral tree, before it becomes XML or JSON (TS.43 v12 §2.9).
+
+Tuples, so that a tree is hashable in C and serves as the key of the renderers' caches. Values are
+always texts. Use `plain_text` and `plain_url` for what comes from outside: the renderers refuse
+what phones cannot read.
+"""
+
+from typing import Final, Literal, NamedTuple
+from urllib.parse import quote
+
+Parm = tuple[str, str]
+
+# How the children of a characteristic look in JSON (in XML all are nested characteristics):
+# "object"    {"type": {...}}
+# "list"      {"type": [{"child": {...}}, {"child": {...}}]}
+# "repeated"  its siblings of the same type become {"type": [{...}, {...}]}
+Form = Literal["object", "list", "repeated"]
+
+
+class Characteristic(NamedTuple):
+    """A named group of parms and further groups."""
+
+    type: str
+    parms: tuple[Parm, ...] = ()
+    children: tuple["Characteristic", ...] = ()
+    form: Form = "object"
+
+
+class Application(NamedTuple):
+    """The answer for one application: an APPLICATION characteristic, or a key in JSON.
+
+    Attributes:
+        app_id: such as `ap2004`.
+        parms: in the order in which to send them, without AppID.
+        children: after the parms.
+        shared: many subscribers get exactly this, so the rendered form is worth keeping. False
+            when something of one subscriber is in it.
+    """
+
+    app_id: str
+    parms: tuple[Parm, ...] = ()
+    children: tuple[Characteristic, ...] = ()
+    shared: bool = True
+
+
+class Document(NamedTuple):
+    """A whole document.
+
+    Attributes:
+        version, validity_seconds: of VERS (RCC.14): positive, or 0, -1, -2 in both.
+        applications: only those that were asked for, in that order.
+        token: empty when there is none to give.
+        token_validity_seconds: None leaves it out, which clients read as unlimited.
+    """
+
+    version: int
+    validity_seconds: int
+    applications: tuple[Application, ...] = ()
+    token: str = ""
+    token_validity_seconds: int | None = None
+
+
+class DocumentError(Exception):
+    """A tree that no phone could read: a bug of ours, or a value that was not made plain."""
+
+
+# No entity but &amp; survives Android's client, so these cannot be sent at all.
+FORBIDDEN: Final = frozenset('<"')
+_LOOK_ALIKES: Final = str.maketrans({"<": "‹", ">": "›", '"': "”"})  # noqa: RUF001
+_URL_SAFE: Final = "!#$%&'()*+,/:;=?@[]~"
+
+
+def plain_text(text: str) -> str:
+    """A text for people, without what XML attributes cannot carry to a phone.
+
+    `<`, `>` and `"` become look-alikes, line ends and other control characters blanks.
+    """
+    if text.isprintable() and "<" not in text and '"' not in text and ">" not in text:
+        return text
+    text = text.translate(_LOOK_ALIKES)
+    return "".join(character if character.isprintable() else " " for character in text)
+
+
+def plain_url(url: str) -> str:
+    """A URL or its user data, where what XML attributes cannot carry is percent-encoded."""
+    return quote(url, safe=_URL_SAFE)

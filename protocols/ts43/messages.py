@@ -1,0 +1,105 @@
+"""Texts that a phone shows, by message id and language (GSMA TS.43 v12 §2.2.2, §3.1.6).
+
+Tenants replace or add texts in `[tenants.messages]`: message id -> language -> text.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from protocols.ts43.languages import choose_language
+
+VOLTE_NOT_OFFERED: Final = "volte-not-offered"
+VONR_NOT_OFFERED: Final = "vonr-not-offered"
+VOWIFI_NOT_OFFERED: Final = "vowifi-not-offered"
+BOOST_NOT_OFFERED: Final = "boost-not-offered"
+APPLICATION_NOT_OFFERED: Final = "application-not-offered"
+LINE_SUSPENDED: Final = "line-suspended"
+LINE_ENDED: Final = "line-ended"
+
+FALLBACK_LANGUAGE: Final = "en"
+
+DEFAULT_MESSAGES: Final[Mapping[str, Mapping[str, str]]] = {
+    VOLTE_NOT_OFFERED: {
+        "en": "Voice over LTE is not available with your plan.",
+        "fr": "La voix sur LTE n'est pas disponible avec votre forfait.",
+        "de": "Telefonieren über LTE ist in Ihrem Tarif nicht verfügbar.",
+        "es": "La voz sobre LTE no está disponible con su tarifa.",
+    },
+    VONR_NOT_OFFERED: {
+        "en": "Voice over 5G is not available with your plan.",
+        "fr": "La voix sur 5G n'est pas disponible avec votre forfait.",
+        "de": "Telefonieren über 5G ist in Ihrem Tarif nicht verfügbar.",
+        "es": "La voz sobre 5G no está disponible con su tarifa.",
+    },
+    VOWIFI_NOT_OFFERED: {
+        "en": "Wi-Fi calling is not available with your plan.",
+        "fr": "Les appels Wi-Fi ne sont pas disponibles avec votre forfait.",
+        "de": "WLAN-Telefonie ist in Ihrem Tarif nicht verfügbar.",
+        "es": "Las llamadas por Wi-Fi no están disponibles con su tarifa.",
+    },
+    BOOST_NOT_OFFERED: {
+        "en": "This data boost is not available with your plan.",
+        "fr": "Cette option de débit n'est pas disponible avec votre forfait.",
+        "de": "Dieser Daten-Boost ist in Ihrem Tarif nicht verfügbar.",
+        "es": "Esta mejora de datos no está disponible con su tarifa.",
+    },
+    APPLICATION_NOT_OFFERED: {
+        "en": "This service is not available from your operator.",
+        "fr": "Ce service n'est pas proposé par votre opérateur.",
+        "de": "Dieser Dienst wird von Ihrem Anbieter nicht angeboten.",
+        "es": "Su operador no ofrece este servicio.",
+    },
+    LINE_SUSPENDED: {
+        "en": "Your line is suspended. Please contact your operator.",
+        "fr": "Votre ligne est suspendue. Veuillez contacter votre opérateur.",
+        "de": "Ihr Anschluss ist gesperrt. Bitte wenden Sie sich an Ihren Anbieter.",
+        "es": "Su línea está suspendida. Póngase en contacto con su operador.",
+    },
+    LINE_ENDED: {
+        "en": "This line is no longer in service. Please contact your operator.",
+        "fr": "Cette ligne n'est plus en service. Veuillez contacter votre opérateur.",
+        "de": "Dieser Anschluss besteht nicht mehr. Bitte wenden Sie sich an Ihren Anbieter.",
+        "es": "Esta línea ya no está en servicio. Póngase en contacto con su operador.",
+    },
+}
+
+_DEFAULT_LANGUAGES: Final = frozenset(
+    language for texts in DEFAULT_MESSAGES.values() for language in texts
+)
+_NO_MESSAGES: Final[Mapping[str, str]] = {}
+
+
+def language_of(
+    accept_language: str, default: str, overrides: Mapping[str, Mapping[str, str]]
+) -> str:
+    """The language in which to speak to a client.
+
+    Args:
+        accept_language: the field as sent; empty when there is none.
+        default: the tenant's language.
+        overrides: the tenant's own texts.
+    """
+    if not overrides:
+        return choose_language(accept_language, _DEFAULT_LANGUAGES, default)
+    own = frozenset(language for texts in overrides.values() for language in texts)
+    return choose_language(accept_language, _DEFAULT_LANGUAGES | own, default)
+
+
+def message(
+    message_id: str, language: str, default: str, overrides: Mapping[str, Mapping[str, str]]
+) -> str:
+    """The text of a message: the tenant's or ours, in the language, its base, or the default.
+
+    Args:
+        message_id: one of the constants above.
+        language: as `language_of` gave it.
+        default: the tenant's language, when there is no text in `language`.
+        overrides: the tenant's own texts.
+    """
+    own = overrides.get(message_id, _NO_MESSAGES)
+    ours = DEFAULT_MESSAGES.get(message_id, _NO_MESSAGES)
+    for wanted in (language, language.partition("-")[0], default, FALLBACK_LANGUAGE):
+        text = own.get(wanted) or ours.get(wanted)
+        if text:
+            return text
+    raise KeyError(message_id)
