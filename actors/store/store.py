@@ -98,6 +98,10 @@ class Store(Protocol):
         """The token of this hash, valid or not, if it is of this tenant; else None."""
         ...
 
+    def has_session(self, tenant: str, diameter_session_id: bytes) -> bool:
+        """Whether a Diameter session led to a token of this tenant."""
+        ...
+
     def save_token(self, token: NewToken, reply: SavedReply) -> None:
         """Keep a token, its device and the identity history; None once committed."""
         ...

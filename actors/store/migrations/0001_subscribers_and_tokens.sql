@@ -1,0 +1,120 @@
+-- Subscribers, what they bought, their devices, tokens and push registrations.
+-- The tenant is the first column of every key, and the key's columns stand first, in its order
+-- (integrity_check of SQLite 3.40 reports NULLs that are none otherwise). Times are Unix seconds, 0 means never. The SQL is
+-- the subset that SQLite and PostgreSQL share, except for WITHOUT ROWID.
+
+CREATE TABLE tenants (
+    tenant TEXT NOT NULL PRIMARY KEY,
+    name TEXT NOT NULL
+) WITHOUT ROWID;
+
+-- body: JSON of services, data plans and boosts (actors/store/plans.py).
+CREATE TABLE plans (
+    tenant TEXT NOT NULL,
+    plan_id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    body TEXT NOT NULL,
+    PRIMARY KEY (tenant, plan_id)
+) WITHOUT ROWID;
+
+-- overrides: `service=override` pairs, sorted, joined by `;`.
+CREATE TABLE subscribers (
+    tenant TEXT NOT NULL,
+    imsi TEXT NOT NULL,
+    msisdn TEXT NOT NULL,
+    iccid TEXT NOT NULL,
+    plan_id TEXT NOT NULL,
+    status TEXT NOT NULL,
+    overrides TEXT NOT NULL,
+    vowifi_tc_status INTEGER NOT NULL,
+    vowifi_addr_status INTEGER NOT NULL,
+    vowifi_prov_status INTEGER NOT NULL,
+    vowifi_addr_expiry TEXT NOT NULL,
+    vowifi_addr_identifier TEXT NOT NULL,
+    token_generation INTEGER NOT NULL,
+    PRIMARY KEY (tenant, imsi)
+) WITHOUT ROWID;
+
+CREATE INDEX subscribers_by_msisdn ON subscribers (tenant, msisdn);
+
+-- One row for each terminal that a card was seen in.
+CREATE TABLE devices (
+    tenant TEXT NOT NULL,
+    imsi TEXT NOT NULL,
+    terminal_id TEXT NOT NULL,
+    vendor TEXT NOT NULL,
+    model TEXT NOT NULL,
+    sw_version TEXT NOT NULL,
+    first_seen INTEGER NOT NULL,
+    last_seen INTEGER NOT NULL,
+    PRIMARY KEY (tenant, imsi, terminal_id)
+) WITHOUT ROWID;
+
+CREATE INDEX devices_by_terminal ON devices (tenant, terminal_id);
+
+-- token_hash: SHA-256 of the token. apps: application ids, sorted, joined by `,`. The key begins
+-- with the owner, so that a token and the one that it replaces stand on one page: what a write
+-- costs is the number of pages that it touches. For the same reason a replaced token keeps
+-- `expires`, which is indexed for sweeping, and gets an earlier `valid_until`, which is not.
+CREATE TABLE tokens (
+    tenant TEXT NOT NULL,
+    imsi TEXT NOT NULL,
+    terminal_id TEXT NOT NULL,
+    apps TEXT NOT NULL,
+    app_name TEXT NOT NULL,
+    token_hash BLOB NOT NULL,
+    method TEXT NOT NULL,
+    issued INTEGER NOT NULL,
+    expires INTEGER NOT NULL,
+    valid_until INTEGER NOT NULL,
+    replaced INTEGER NOT NULL,
+    revoked INTEGER NOT NULL,
+    generation INTEGER NOT NULL,
+    diameter_session_id BLOB NOT NULL,
+    PRIMARY KEY (tenant, imsi, terminal_id, apps, app_name, token_hash)
+) WITHOUT ROWID;
+
+CREATE UNIQUE INDEX tokens_by_hash ON tokens (tenant, token_hash);
+CREATE INDEX tokens_by_expiry ON tokens (tenant, expires);
+CREATE INDEX tokens_by_session ON tokens (tenant, diameter_session_id);
+
+CREATE TABLE registrations (
+    tenant TEXT NOT NULL,
+    imsi TEXT NOT NULL,
+    terminal_id TEXT NOT NULL,
+    app TEXT NOT NULL,
+    app_name TEXT NOT NULL,
+    action INTEGER NOT NULL,
+    push_token TEXT NOT NULL,
+    registered INTEGER NOT NULL,
+    PRIMARY KEY (tenant, imsi, terminal_id, app, app_name)
+) WITHOUT ROWID;
+
+-- kind: actors/store/records.py, Identity. Kept for the swap questions of other systems.
+CREATE TABLE identity_changes (
+    tenant TEXT NOT NULL,
+    kind INTEGER NOT NULL,
+    subject TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    new TEXT NOT NULL,
+    old TEXT NOT NULL,
+    PRIMARY KEY (tenant, kind, subject, at, new)
+) WITHOUT ROWID;
+
+-- Without statistics SQLite takes the tenant alone for a good key and reads all of its rows.
+-- What is true at 1,000,000 rows of one tenant: the columns are the table's rows, then the rows
+-- that each further column of the index leaves. Nobody else runs ANALYZE on this database.
+ANALYZE;
+DELETE FROM sqlite_stat1;
+INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
+    ('plans', 'plans', '100 50 1'),
+    ('subscribers', 'subscribers', '1000000 500000 1'),
+    ('subscribers', 'subscribers_by_msisdn', '1000000 500000 1'),
+    ('devices', 'devices', '1000000 500000 2 1'),
+    ('devices', 'devices_by_terminal', '1000000 500000 2'),
+    ('tokens', 'tokens', '1000000 500000 4 3 2 2 1'),
+    ('tokens', 'tokens_by_hash', '1000000 500000 1'),
+    ('tokens', 'tokens_by_expiry', '1000000 500000 10'),
+    ('tokens', 'tokens_by_session', '1000000 500000 2'),
+    ('registrations', 'registrations', '1000000 500000 4 3 1 1'),
+    ('identity_changes', 'identity_changes', '1000000 500000 250000 2 1 1');

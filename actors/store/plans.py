@@ -1,0 +1,81 @@
+"""Plans as rows: the services, data plans and boosts of one are kept as a JSON text."""
+
+import sqlite3
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+
+from actors.backends.bss import Boost, DataPlan, Plan
+
+SERVICES: Final = frozenset(
+    (
+        "volte",
+        "volte-roaming",
+        "vonr",
+        "vonr-roaming",
+        "vowifi",
+        "smsoip",
+        "5gsa",
+        "data-plan",
+        "boost",
+    )
+)
+
+
+class _Body(msgspec.Struct):
+    services: list[str]
+    data_plans: list[tuple[int, str]]
+    boosts: list[tuple[int, int]]
+
+
+_ENCODER: Final = msgspec.json.Encoder()
+_DECODER: Final = msgspec.json.Decoder(_Body)
+
+
+def plan_body(plan: Plan) -> str:
+    """The column `body` of a plan."""
+    body = _Body(
+        sorted(plan.services),
+        [(one.access_type, one.data_plan_type) for one in plan.data_plans],
+        [(one.boost_type, one.status) for one in plan.boosts],
+    )
+    return _ENCODER.encode(body).decode()
+
+
+def plan_of(plan_id: str, name: str, body: str) -> Plan:
+    """A plan from its row.
+
+    Raises:
+        msgspec.DecodeError: the body was not written by `plan_body`.
+    """
+    parts = _DECODER.decode(body)
+    return Plan(
+        plan_id,
+        name,
+        frozenset(parts.services),
+        tuple(DataPlan(*one) for one in parts.data_plans),
+        tuple(Boost(*one) for one in parts.boosts),
+    )
+
+
+def no_plan(plan_id: str) -> Plan:
+    """What stands for a plan that the tenant does not have: nothing is sold under its name."""
+    return Plan(plan_id, plan_id, frozenset())
+
+
+def put_plans(connection: sqlite3.Connection, tenant: str, plans: Iterable[Plan]) -> None:
+    """Add plans, or change those of the same id; inside the caller's transaction."""
+    connection.executemany(
+        "INSERT INTO plans (tenant, plan_id, name, body) VALUES (?, ?, ?, ?)"
+        " ON CONFLICT (tenant, plan_id) DO UPDATE SET name = excluded.name, body = excluded.body",
+        [(tenant, plan.plan_id, plan.name, plan_body(plan)) for plan in plans],
+    )
+
+
+def all_plans(connection: sqlite3.Connection, tenant: str) -> list[Plan]:
+    """The plans of a tenant by id."""
+    rows = connection.execute(
+        "SELECT plan_id, name, body FROM plans WHERE tenant = ? ORDER BY plan_id", (tenant,)
+    )
+    return [plan_of(*row) for row in rows]

@@ -1,0 +1,264 @@
+"""The embedded store: SQLite, read inline on the Trio thread, written by the database thread.
+
+A point read costs 4 to 9 µs and never waits for the writer (WAL), so it happens where it is asked
+for. Other processes, such as the command line, may use the same file at the same time.
+"""
+
+import sqlite3
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import trio
+
+from actors.backends.bss import Plan, Subscriber, SubscriberReply
+from actors.store import push_tokens, writes
+from actors.store.database import connect, open_database
+from actors.store.failures import unavailable
+from actors.store.group_commit import GroupCommit
+from actors.store.plans import no_plan, plan_of
+from actors.store.records import (
+    Identity,
+    IdentityChange,
+    NewToken,
+    NotificationAction,
+    Registration,
+    RegistrationStatus,
+    Token,
+)
+from actors.store.store import (
+    CountReply,
+    HistoryReply,
+    RegistrationReply,
+    SavedReply,
+    StoreStatistics,
+    StoreUnavailable,
+    TokenReply,
+)
+from actors.store.subscriber_rows import SUBSCRIBER_COLUMNS, subscriber_of
+from config.model import Store as Settings
+
+READ_BUSY_SECONDS: Final = 0.05  # readers wait for nobody in WAL mode, but for its recovery
+HISTORY_ROWS: Final = 100
+PLANS_KEPT: Final = 10_000
+
+_SUBSCRIBER: Final = (
+    f"SELECT {', '.join(f's.{name}' for name in SUBSCRIBER_COLUMNS)}, p.name, p.body"  # noqa: S608
+    " FROM subscribers s LEFT JOIN plans p ON p.tenant = s.tenant AND p.plan_id = s.plan_id"
+    " WHERE s.tenant = ? AND s.imsi = ?"
+)
+_FIND_BY_HASH: Final = (
+    "SELECT tenant, imsi, terminal_id, apps, app_name, method, issued, valid_until, replaced,"
+    " revoked, generation, diameter_session_id FROM tokens WHERE tenant = ? AND token_hash = ?"
+)
+_FIND_BY_SESSION: Final = (
+    "SELECT 1 FROM tokens WHERE tenant = ? AND diameter_session_id = ? LIMIT 1"
+)
+_HISTORY: Final = (
+    "SELECT kind, subject, at, old, new FROM identity_changes"
+    " WHERE tenant = ? AND kind = ? AND subject = ? ORDER BY at DESC LIMIT ?"
+)
+
+
+class SqliteStore:
+    """`actors.store.store.Store` in one file. All methods are for the Trio thread."""
+
+    def __init__(
+        self,
+        path: Path,
+        settings: Settings,
+        end_turn: Callable[[], None],
+        *,
+        crashed: Callable[[Exception], None] | None = None,
+    ) -> None:
+        """Describe the store; `run` opens it.
+
+        Args:
+            path: the database file; its folder is made if it is missing.
+            settings: [store] of the configuration.
+            end_turn: called once after the replies of each batch of writes.
+            crashed: told of bugs in operations and replies; must not raise.
+        """
+        self._path = path
+        self._settings = settings
+        self._writer = GroupCommit(bound=settings.queue_bound, end_turn=end_turn, crashed=crashed)
+        self._reader: sqlite3.Connection | None = None
+        self._plans: dict[tuple[str, str, str, str], Plan] = {}
+        self._reads = 0
+        self._failed_reads: Counter[str] = Counter()
+
+    @property
+    def ready(self) -> bool:
+        """Whether it is open."""
+        return self._reader is not None
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Open, report ready, serve until cancelled, finish the writes that were taken, close.
+
+        Raises:
+            DatabaseRefused: the file cannot be used.
+        """
+        busy_seconds = self._settings.busy_seconds
+        writer = await trio.to_thread.run_sync(
+            lambda: open_database(self._path, busy_seconds=busy_seconds)
+        )
+        try:
+            self._reader = connect(self._path, busy_seconds=READ_BUSY_SECONDS, read_only=True)
+            await self._writer.run(writer, task_status=task_status)
+        finally:
+            reader, self._reader = self._reader, None
+            if reader is not None:
+                reader.close()
+            writer.close()
+
+    # --- reads ------------------------------------------------------------------------------
+
+    def find_subscriber(self, tenant: str, imsi: str, reply: SubscriberReply) -> None:
+        """The subscriber and its plan, None for a stranger, or StoreUnavailable."""
+        row = self._row(_SUBSCRIBER, (tenant, imsi))
+        if row is None or isinstance(row, StoreUnavailable):
+            reply(row)
+            return
+        try:
+            found = self._subscriber(row)
+        except (ValueError, msgspec.DecodeError) as error:
+            # Not by anything of ours: somebody wrote into the file by hand.
+            reply(self._failed(StoreUnavailable("corrupt", f"subscribers: {error}")))
+            return
+        reply(found)
+
+    def find_token(self, tenant: str, token_hash: bytes, reply: TokenReply) -> None:
+        """The token of this hash if it is of this tenant, else None, or StoreUnavailable."""
+        row = self._row(_FIND_BY_HASH, (tenant, token_hash))
+        reply(row if row is None or isinstance(row, StoreUnavailable) else Token(*row))
+
+    def has_session(self, tenant: str, diameter_session_id: bytes) -> bool:
+        """Whether a Diameter session led to a token of this tenant."""
+        row = self._row(_FIND_BY_SESSION, (tenant, diameter_session_id))
+        return row is not None and not isinstance(row, StoreUnavailable)
+
+    def identity_changes(
+        self, tenant: str, kind: Identity, subject: str, reply: HistoryReply
+    ) -> None:
+        """The newest changes first, at most 100."""
+        rows = self._rows(_HISTORY, (tenant, int(kind), subject, HISTORY_ROWS))
+        if isinstance(rows, StoreUnavailable):
+            reply(rows)
+        else:
+            reply(tuple(IdentityChange(Identity(kind), *rest) for kind, *rest in rows))
+
+    # --- writes -----------------------------------------------------------------------------
+
+    def save_token(self, token: NewToken, reply: SavedReply) -> None:
+        """Keep a token, its device and the identity history; None once committed."""
+        self._writer.submit(
+            lambda connection: writes.save_token(connection, token),
+            reply,
+            durable=self._settings.tokens_survive_power_cut,
+        )
+
+    def register_notification(self, registration: Registration, reply: RegistrationReply) -> None:
+        """Register, change or end notifications. What is registered already costs no write.
+
+        Android's client sends its registration again with every request.
+        """
+        if not push_tokens.is_valid(registration.action, registration.push_token):
+            reply(RegistrationStatus.INVALID_TOKEN)
+            return
+        if registration.action != NotificationAction.DISABLE and self._has(registration):
+            reply(RegistrationStatus.DUPLICATE)
+            return
+        self._writer.submit(
+            lambda connection: writes.register(connection, registration),
+            reply,
+            durable=self._settings.tokens_survive_power_cut,
+        )
+
+    def revoke_tokens(self, tenant: str, imsi: str, at: int, reply: CountReply) -> None:
+        """Revoke all tokens of a subscriber, also those being issued; how many there were."""
+        self._writer.submit(
+            lambda connection: writes.revoke_tokens(connection, tenant, imsi, at),
+            reply,
+            durable=True,
+        )
+
+    def revoke_session(
+        self, tenant: str, diameter_session_id: bytes, at: int, reply: CountReply
+    ) -> None:
+        """Revoke the tokens that a Diameter session led to; how many there were."""
+        self._writer.submit(
+            lambda connection: writes.revoke_session(connection, tenant, diameter_session_id, at),
+            reply,
+            durable=True,
+        )
+
+    def bump_generation(self, tenant: str, imsi: str, reply: CountReply) -> None:
+        """Void every token of a subscriber; the new generation, 0 for a stranger."""
+        self._writer.submit(
+            lambda connection: writes.bump_generation(connection, tenant, imsi),
+            reply,
+            durable=True,
+        )
+
+    def statistics(self) -> StoreStatistics:
+        """Counters of this moment."""
+        writer = self._writer
+        return StoreStatistics(
+            open=self.ready,
+            reads=self._reads,
+            failed_reads=sum(self._failed_reads.values()),
+            received=writer.received,
+            committed=writer.committed,
+            failed=sum(writer.failures.values()) - writer.refused,
+            refused=writer.refused,
+            waiting=writer.waiting,
+            batches=writer.batches,
+            largest_batch=writer.largest_batch,
+            longest_wait_seconds=writer.longest_wait_seconds,
+            crashes=writer.crashes,
+            failures=dict(self._failed_reads + writer.failures),
+        )
+
+    # --- inside -----------------------------------------------------------------------------
+
+    def _rows(self, sql: str, values: tuple[object, ...]) -> list[Any] | StoreUnavailable:
+        self._reads += 1
+        if self._reader is None:
+            return self._failed(StoreUnavailable("closed"))
+        try:
+            # fetchall resets the statement: an open read would hold up the checkpoint.
+            return self._reader.execute(sql, values).fetchall()
+        except sqlite3.Error as error:
+            return self._failed(unavailable(error))
+        except UnicodeEncodeError:
+            return []  # half of a surrogate pair is in no database
+
+    def _row(self, sql: str, values: tuple[object, ...]) -> Any:  # noqa: ANN401 - a row
+        rows = self._rows(sql, values)
+        return rows if isinstance(rows, StoreUnavailable) else rows[0] if rows else None
+
+    def _failed(self, failure: StoreUnavailable) -> StoreUnavailable:
+        self._failed_reads[failure.reason] += 1
+        return failure
+
+    def _subscriber(self, row: tuple[Any, ...]) -> tuple[Subscriber, Plan]:
+        subscriber = subscriber_of(row[:-2])
+        key = (subscriber.tenant, subscriber.plan_id, row[-2] or "", row[-1] or "")
+        plan = self._plans.get(key)
+        if plan is None:
+            # Keyed by the row itself, so that a changed plan is never served from memory.
+            if len(self._plans) >= PLANS_KEPT:
+                self._plans.clear()
+            plan = self._plans[key] = plan_of(*key[1:]) if key[3] else no_plan(key[1])
+        return subscriber, plan
+
+    def _has(self, registration: Registration) -> bool:
+        self._reads += 1
+        try:
+            return self._reader is not None and writes.already_registered(
+                self._reader, registration
+            )
+        except (sqlite3.Error, UnicodeEncodeError):
+            return False  # the write will say so

@@ -1,0 +1,63 @@
+"""A process that writes tokens and prints each one that the store acknowledged, until it is killed.
+
+Usage: python acknowledging_writer.py DATABASE power|process
+"""
+
+import os
+import sys
+from pathlib import Path
+
+import trio
+
+from actors.store.records import NewToken
+from actors.store.sqlite import SqliteStore
+from actors.store.store import StoreUnavailable, TokenSuperseded
+from config.model import Store
+
+WAITING = 64
+
+
+class Writer:
+    """Keeps so many writes waiting; says on standard output which ones came back."""
+
+    def __init__(self, path: Path, settings: Store) -> None:
+        self.store = SqliteStore(path, settings, end_turn=self.end_turn)
+        self.number = 0
+        self.acknowledged: list[bytes] = []
+
+    def write(self) -> None:
+        self.number += 1
+        number = self.number
+        token = NewToken(
+            tenant="mno",
+            token_hash=number.to_bytes(32, "big"),
+            imsi=f"00101{number % 500:010}",
+            terminal_id="990000862471854",
+            apps=("ap2003",),
+            app_name="",
+            issued=1_800_000_000 + number,
+            expires=1_900_000_000 + number,
+            grace_seconds=1_000_000,
+        )
+
+        def saved(failure: StoreUnavailable | TokenSuperseded | None) -> None:
+            assert failure is None
+            self.acknowledged.append(b"%d\n" % number)
+            self.write()
+
+        self.store.save_token(token, saved)
+
+    def end_turn(self) -> None:
+        os.write(1, b"".join(self.acknowledged))
+        self.acknowledged.clear()
+
+    async def run(self) -> None:
+        async with trio.open_nursery() as nursery:
+            await nursery.start(lambda task_status: self.store.run(task_status=task_status))
+            for _ in range(WAITING):
+                self.write()
+
+
+if __name__ == "__main__":
+    settings = Store(tokens_survive_power_cut=sys.argv[2] == "power")
+    trio.run(Writer(Path(sys.argv[1]), settings).run)

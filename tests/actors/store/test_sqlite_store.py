@@ -1,0 +1,485 @@
+"""The embedded store: tokens (TOK-26 to TOK-29), devices, registrations, failures."""
+
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import trio
+
+from actors.backends.bss import Boost, DataPlan, Plan, Subscriber, SubscriberStatus
+from actors.store.database import DatabaseRefused, open_database, transaction
+from actors.store.plans import put_plans
+from actors.store.records import (
+    Identity,
+    IdentityChange,
+    NewToken,
+    Registration,
+    RegistrationStatus,
+    Token,
+)
+from actors.store.sqlite import SqliteStore
+from actors.store.store import Store, StoreUnavailable, TokenSuperseded
+from actors.store.subscriber_rows import SUBSCRIBER_COLUMNS, row_of
+from actors.store.tokens import TokenFault, fault, mint, token_hash
+from actors.store.writes import MAX_DEVICES
+from config.model import Store as Settings
+
+IMSI: Final = "001010000000001"
+PHONE: Final = "990000862471854"
+OTHER_PHONE: Final = "990000862471999"
+NOW: Final = 1_800_000_000
+GOLD: Final = Plan(
+    "gold", "Gold", frozenset({"volte", "boost"}), (DataPlan(0, "Metered"),), (Boost(166, 1),)
+)
+LINE: Final = Subscriber("mno", IMSI, "491700000001", "", "gold", SubscriberStatus.ACTIVE)
+
+
+class Asker:
+    """Awaits what the store answers to a callback."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    async def ask(self, method: str, *arguments: object) -> Any:  # noqa: ANN401
+        answered = trio.Event()
+        answers: list[object] = []
+
+        def reply(answer: object) -> None:
+            answers.append(answer)
+            answered.set()
+
+        getattr(self.store, method)(*arguments, reply)
+        with trio.fail_after(10):
+            await answered.wait()
+        assert len(answers) == 1
+        return answers[0]
+
+
+@asynccontextmanager
+async def opened(path: Path) -> AsyncIterator[Asker]:
+    store = SqliteStore(path, Settings(), end_turn=lambda: None)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(lambda task_status: store.run(task_status=task_status))
+        assert store.ready
+        yield Asker(store)
+        nursery.cancel_scope.cancel()
+    assert not store.ready
+
+
+def put(path: Path, *subscribers: Subscriber, plans: tuple[Plan, ...] = (GOLD,)) -> None:
+    connection = open_database(path)
+    with transaction(connection):
+        put_plans(connection, "mno", plans)
+        marks = ", ".join("?" * len(SUBSCRIBER_COLUMNS))
+        for one in subscribers:
+            connection.execute(f"INSERT OR REPLACE INTO subscribers VALUES ({marks})", row_of(one))  # noqa: S608
+    connection.close()
+
+
+def new_token(number: int = 1, **changes: object) -> NewToken:
+    token = NewToken(
+        tenant="mno",
+        token_hash=token_hash(mint("mno", IMSI, number.to_bytes(32, "big"))) or b"",
+        imsi=IMSI,
+        terminal_id=PHONE,
+        apps=("ap2004", "ap2003"),
+        app_name="",
+        issued=NOW,
+        expires=NOW + 10_000,
+        grace_seconds=600,
+        diameter_session_id=b"ecs1;1;2;w1-1",
+    )
+    return replace(token, **changes)  # type: ignore[arg-type]
+
+
+def judge(found: Token | None, now: int, **changes: object) -> TokenFault | None:
+    request: dict[str, object] = {
+        "tenant": "mno",
+        "imsi": IMSI,
+        "terminal_id": PHONE,
+        "apps": ("ap2003",),
+        "app_name": "",
+        "generation": None,
+        "now": now,
+    }
+    return fault(found, **(request | changes))  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "node.db"
+
+
+async def test_a_token_can_be_used_again_and_again(path: Path) -> None:
+    async with opened(path) as store:
+        token = new_token()
+        assert await store.ask("save_token", token) is None
+        for now in (NOW, NOW + 5_000, NOW + 9_999):
+            found = await store.ask("find_token", "mno", token.token_hash)
+            assert judge(found, now) is None
+        assert found.diameter_session_id == b"ecs1;1;2;w1-1"
+        assert judge(found, NOW + 10_000) is TokenFault.EXPIRED
+
+
+async def test_a_token_outlives_the_process(path: Path) -> None:
+    async with opened(path) as store:
+        await store.ask("save_token", new_token())
+    async with opened(path) as store:
+        found = await store.ask("find_token", "mno", new_token().token_hash)
+        assert judge(found, NOW) is None
+
+
+async def test_a_token_of_another_tenant_is_unknown(path: Path) -> None:
+    async with opened(path) as store:
+        await store.ask("save_token", new_token())
+        assert await store.ask("find_token", "mvno", new_token().token_hash) is None
+        assert await store.ask("find_token", "mno", bytes(32)) is None
+        assert await store.ask("find_token", "mno\udcff", bytes(32)) is None
+
+
+async def test_a_replaced_token_stays_valid_for_the_grace_period(path: Path) -> None:
+    async with opened(path) as store:
+        await store.ask("save_token", new_token(1))
+        await store.ask("save_token", new_token(2, issued=NOW + 100, expires=NOW + 10_100))
+        old = await store.ask("find_token", "mno", new_token(1).token_hash)
+        new = await store.ask("find_token", "mno", new_token(2).token_hash)
+        assert old.replaced == NOW + 100
+        assert judge(old, NOW + 699) is None
+        assert judge(old, NOW + 700) is TokenFault.EXPIRED
+        assert judge(new, NOW + 9_000) is None
+
+
+async def test_the_grace_never_lengthens_a_token(path: Path) -> None:
+    async with opened(path) as store:
+        await store.ask("save_token", new_token(1, expires=NOW + 50))
+        await store.ask("save_token", new_token(2, issued=NOW + 40))
+        old = await store.ask("find_token", "mno", new_token(1).token_hash)
+        assert judge(old, NOW + 50) is TokenFault.EXPIRED
+
+
+async def test_the_second_replacement_does_not_give_the_first_token_more_grace(
+    path: Path,
+) -> None:
+    async with opened(path) as store:
+        for number in (1, 2, 3):
+            at = NOW + 100 * number
+            await store.ask("save_token", new_token(number, issued=at, expires=at + 10_000))
+        first = await store.ask("find_token", "mno", new_token(1).token_hash)
+        assert first.expires == NOW + 200 + 600
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"app_name": "odsa"},
+        {"terminal_id": OTHER_PHONE},
+        {"apps": ("ap2006",)},
+        {"imsi": "001010000000002"},
+        {"tenant": "mvno"},
+    ],
+)
+async def test_a_token_for_something_else_replaces_nothing(
+    path: Path, changes: dict[str, object]
+) -> None:
+    async with opened(path) as store:
+        await store.ask("save_token", new_token(1))
+        await store.ask("save_token", new_token(2, **changes))
+        first = await store.ask("find_token", "mno", new_token(1).token_hash)
+        assert (first.replaced, judge(first, NOW + 9_000)) == (0, None)
+
+
+async def test_the_order_of_the_applications_does_not_matter(path: Path) -> None:
+    async with opened(path) as store:
+        await store.ask("save_token", new_token(1))
+        await store.ask("save_token", new_token(2, apps=("ap2003", "ap2004", "ap2003")))
+        first = await store.ask("find_token", "mno", new_token(1).token_hash)
+        assert first.replaced == NOW
+
+
+async def test_expired_tokens_are_swept_by_new_ones(path: Path) -> None:
+    async with opened(path) as store:
+        for number in range(10):
+            await store.ask(
+                "save_token", new_token(number, terminal_id=f"{number}", expires=NOW + 10)
+            )
+        for number in range(10, 16):
+            await store.ask("save_token", new_token(number, terminal_id="new", issued=NOW + 20))
+        connection = open_database(path)
+        assert connection.execute("SELECT count(*) FROM tokens").fetchone() == (6,)
+        connection.close()
+
+
+async def test_revoking_a_subscriber_voids_all_its_tokens(path: Path) -> None:
+    put(path, LINE)
+    async with opened(path) as store:
+        await store.ask("save_token", new_token(1))
+        await store.ask("save_token", new_token(2, app_name="odsa"))
+        await store.ask("save_token", new_token(3, imsi="001010000000002"))
+        assert await store.ask("revoke_tokens", "mno", IMSI, NOW + 5) == 2
+        assert await store.ask("revoke_tokens", "mvno", IMSI, NOW + 5) == 0
+        found = [await store.ask("find_token", "mno", new_token(n).token_hash) for n in (1, 2, 3)]
+        assert [one.revoked for one in found] == [NOW + 5, NOW + 5, 0]
+        assert judge(found[0], NOW + 5) is TokenFault.REVOKED
+        subscriber, _ = await store.ask("find_subscriber", "mno", IMSI)
+        assert subscriber.token_generation == 1
+
+
+async def test_a_token_that_was_on_its_way_when_its_subscriber_was_revoked_is_not_kept(
+    path: Path,
+) -> None:
+    put(path, LINE)
+    async with opened(path) as store:
+        assert await store.ask("bump_generation", "mno", IMSI) == 1
+        assert isinstance(await store.ask("save_token", new_token(1)), TokenSuperseded)
+        assert await store.ask("find_token", "mno", new_token(1).token_hash) is None
+        assert await store.ask("save_token", new_token(1, generation=1)) is None
+        assert await store.ask("bump_generation", "mno", "001010000000009") == 0
+
+
+async def test_the_aaa_can_end_what_one_session_led_to(path: Path) -> None:
+    async with opened(path) as store:
+        await store.ask("save_token", new_token(1))
+        await store.ask("save_token", new_token(2, app_name="odsa", diameter_session_id=b"another"))
+        assert await store.ask("revoke_session", "mvno", b"ecs1;1;2;w1-1", NOW) == 0
+        assert await store.ask("revoke_session", "mno", b"ecs1;1;2;w1-1", NOW) == 1
+        other = await store.ask("find_token", "mno", new_token(2).token_hash)
+        assert other.revoked == 0
+
+
+async def test_a_subscriber_comes_with_its_plan(path: Path) -> None:
+    line = replace(
+        LINE,
+        iccid="8949000000000000001",
+        status=SubscriberStatus.SUSPENDED,
+        overrides=(("volte", "blocked"), ("vowifi", "allowed")),
+        vowifi_addr_status=1,
+        vowifi_addr_expiry="2027-01-01T00:00:00Z",
+    )
+    put(path, line, replace(LINE, imsi="001010000000002", plan_id="unknown"))
+    async with opened(path) as store:
+        assert await store.ask("find_subscriber", "mno", IMSI) == (line, GOLD)
+        assert await store.ask("find_subscriber", "mno", "001010000000003") is None
+        assert await store.ask("find_subscriber", "mvno", IMSI) is None
+        _, plan = await store.ask("find_subscriber", "mno", "001010000000002")
+        assert plan == Plan("unknown", "unknown", frozenset())
+
+
+async def test_a_plan_that_another_process_changed_counts_at_once(path: Path) -> None:
+    put(path, LINE)
+    async with opened(path) as store:
+        await store.ask("find_subscriber", "mno", IMSI)
+        poorer = replace(GOLD, services=frozenset({"smsoip"}))
+        put(path, LINE, plans=(poorer,))
+        assert await store.ask("find_subscriber", "mno", IMSI) == (LINE, poorer)
+
+
+async def test_a_row_that_is_not_ours_is_told_as_a_value(path: Path) -> None:
+    put(path, LINE)
+    connection = open_database(path)
+    connection.execute("UPDATE subscribers SET status = 'dead'")
+    async with opened(path) as store:
+        answer = await store.ask("find_subscriber", "mno", IMSI)
+        assert isinstance(answer, StoreUnavailable)
+        assert answer.reason == "corrupt"
+        connection.execute("UPDATE subscribers SET status = 'active'")
+        connection.execute("UPDATE plans SET body = '{'")
+        assert (await store.ask("find_subscriber", "mno", IMSI)).reason == "corrupt"
+        assert store.store.statistics().failures == {"corrupt": 2}
+    connection.close()
+
+
+def wish(**changes: object) -> Registration:
+    base = Registration("mno", IMSI, PHONE, ("ap2003", "ap2004"), "", 2, "fcm:token", NOW)
+    return replace(base, **changes)  # type: ignore[arg-type]
+
+
+async def test_registering_twice_is_a_duplicate_and_costs_no_write(path: Path) -> None:
+    async with opened(path) as store:
+        assert await store.ask("register_notification", wish()) is RegistrationStatus.SUCCESS
+        before = store.store.statistics().received
+        assert await store.ask("register_notification", wish()) is RegistrationStatus.DUPLICATE
+        assert store.store.statistics().received == before
+        more = wish(apps=("ap2003", "ap2005"))
+        assert await store.ask("register_notification", more) is RegistrationStatus.SUCCESS
+        other = wish(push_token="fcm:other")
+        assert await store.ask("register_notification", other) is RegistrationStatus.SUCCESS
+        assert await store.ask("register_notification", wish()) is RegistrationStatus.SUCCESS
+
+
+async def test_registrations_of_two_requests_at_once_are_one_and_a_duplicate(path: Path) -> None:
+    async with opened(path) as store, trio.open_nursery() as nursery:
+        answers: list[RegistrationStatus] = []
+
+        async def register() -> None:
+            answers.append(await store.ask("register_notification", wish()))
+
+        nursery.start_soon(register)
+        nursery.start_soon(register)
+    assert sorted(answers) == [RegistrationStatus.SUCCESS, RegistrationStatus.DUPLICATE]
+
+
+async def test_a_registration_can_be_ended(path: Path) -> None:
+    async with opened(path) as store:
+        await store.ask("register_notification", wish())
+        end = wish(action=0, push_token="")
+        assert await store.ask("register_notification", end) is RegistrationStatus.SUCCESS
+        assert await store.ask("register_notification", end) is RegistrationStatus.SUCCESS
+        assert await store.ask("register_notification", wish()) is RegistrationStatus.SUCCESS
+
+
+@pytest.mark.parametrize(
+    ("action", "push_token", "valid"),
+    [
+        (1, "gcm", True),
+        (2, "a" * 4_096, True),
+        (2, "a" * 4_097, False),
+        (2, "", False),
+        (2, "two words", False),
+        (2, "fcm\udcff", False),
+        (3, "https://wns.example/?token=1", True),
+        (3, "http://wns.example", False),
+        (4, "ab" * 32, True),
+        (4, "ab" * 31, False),
+        (4, "xy" * 32, False),
+        (5, "token", False),
+        (-1, "token", False),
+    ],
+)
+async def test_a_push_token_that_cannot_be_one_is_invalid(
+    path: Path, action: int, push_token: str, valid: bool
+) -> None:
+    async with opened(path) as store:
+        answer = await store.ask(
+            "register_notification", wish(action=action, push_token=push_token)
+        )
+        expected = RegistrationStatus.SUCCESS if valid else RegistrationStatus.INVALID_TOKEN
+        assert answer is expected
+
+
+async def test_moving_the_card_to_another_phone_is_history(path: Path) -> None:
+    async with opened(path) as store:
+        for number, (at, phone) in enumerate(
+            [(0, PHONE), (1, PHONE), (5_000, OTHER_PHONE), (9_000, PHONE), (9_001, "a-uuid")]
+        ):
+            await store.ask("save_token", new_token(number, issued=NOW + at, terminal_id=phone))
+        kind = Identity.IMEI_OF_IMSI
+        assert await store.ask("identity_changes", "mno", kind, IMSI) == (
+            IdentityChange(kind, IMSI, NOW + 9_000, OTHER_PHONE, PHONE),
+            IdentityChange(kind, IMSI, NOW + 5_000, PHONE, OTHER_PHONE),
+        )
+        assert await store.ask("identity_changes", "mvno", kind, IMSI) == ()
+
+
+async def test_the_software_version_of_an_imei_is_no_other_phone(path: Path) -> None:
+    async with opened(path) as store:
+        await store.ask("save_token", new_token(1))
+        await store.ask("save_token", new_token(2, terminal_id=PHONE[:14] + "01", issued=NOW + 9))
+        assert await store.ask("identity_changes", "mno", Identity.IMEI_OF_IMSI, IMSI) == ()
+
+
+async def test_another_card_in_a_phone_is_history_once(path: Path) -> None:
+    second = "001010000000002"
+    async with opened(path) as store:
+        for number, (at, imsi) in enumerate([(0, IMSI), (1, second), (2, IMSI), (3, second)]):
+            await store.ask("save_token", new_token(number, issued=NOW + at, imsi=imsi))
+        kind = Identity.IMSI_OF_TERMINAL
+        assert await store.ask("identity_changes", "mno", kind, PHONE) == (
+            IdentityChange(kind, PHONE, NOW + 1, IMSI, second),
+        )
+
+
+async def test_a_card_remembers_only_so_many_terminals(path: Path) -> None:
+    async with opened(path) as store:
+        for number in range(MAX_DEVICES + 3):
+            await store.ask(
+                "save_token", new_token(number, terminal_id=f"t{number}", issued=NOW + number)
+            )
+    connection = open_database(path)
+    names = connection.execute("SELECT terminal_id FROM devices ORDER BY last_seen").fetchall()
+    connection.close()
+    assert names == [(f"t{number}",) for number in range(3, MAX_DEVICES + 3)]
+
+
+async def test_a_device_is_known_as_it_was_last_seen(path: Path) -> None:
+    async with opened(path) as store:
+        await store.ask("save_token", new_token(1, terminal_sw_version="1"))
+        await store.ask("save_token", new_token(2, terminal_sw_version="2", issued=NOW + 7))
+        await store.ask("save_token", new_token(3, terminal_sw_version="2", issued=NOW + 8))
+        await store.ask("save_token", new_token(4, terminal_sw_version="2", issued=NOW + 3_607))
+    connection = open_database(path)
+    rows = connection.execute("SELECT sw_version, first_seen, last_seen FROM devices").fetchall()
+    connection.close()
+    assert rows == [("2", NOW, NOW + 3_607)]
+
+
+async def test_what_cannot_be_text_fails_alone(path: Path) -> None:
+    async with opened(path) as store:
+        answer = await store.ask("save_token", new_token(1, terminal_id="\udcff"))
+        assert isinstance(answer, StoreUnavailable)
+        assert await store.ask("save_token", new_token(2)) is None
+
+
+async def test_before_the_start_everything_is_unavailable(path: Path) -> None:
+    store = Asker(SqliteStore(path, Settings(), end_turn=lambda: None))
+    for question in (
+        ("find_subscriber", "mno", IMSI),
+        ("find_token", "mno", bytes(32)),
+        ("save_token", new_token()),
+        ("register_notification", wish()),
+        ("identity_changes", "mno", Identity.IMEI_OF_IMSI, IMSI),
+    ):
+        assert (await store.ask(*question)).reason == "closed"
+    statistics = store.store.statistics()
+    assert (statistics.open, statistics.refused, statistics.failed_reads) == (False, 2, 3)
+
+
+async def test_a_database_that_cannot_be_used_ends_the_actor(path: Path) -> None:
+    await trio.Path(path).write_bytes(b"something else" * 1_000)
+    store = SqliteStore(path, Settings(), end_turn=lambda: None)
+    with pytest.raises(DatabaseRefused, match="not a database"):
+        await store.run()
+
+
+async def test_reads_hold_up_no_checkpoint(path: Path) -> None:
+    put(path, LINE)
+    async with opened(path) as store:
+        await store.ask("save_token", new_token())
+        await store.ask("find_token", "mno", new_token().token_hash)
+        await store.ask("find_subscriber", "mno", IMSI)
+        other = sqlite3.connect(path, isolation_level=None)
+        busy, _, _ = other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        other.close()
+        assert busy == 0
+
+
+async def test_everybody_is_answered_while_many_write_and_read(path: Path) -> None:
+    put(path, LINE)
+    async with opened(path) as store, trio.open_nursery() as nursery:
+        wrong: list[object] = []
+
+        async def device(number: int) -> None:
+            imsi = f"00101{number:010}"
+            for visit in range(5):
+                token = new_token(1_000 * number + visit, imsi=imsi, issued=NOW + visit)
+                if await store.ask("save_token", token) is not None:
+                    wrong.append(token)
+                found = await store.ask("find_token", "mno", token.token_hash)
+                if judge(found, NOW + visit, imsi=imsi) is not None:
+                    wrong.append(found)
+
+        for number in range(60):
+            nursery.start_soon(device, number)
+    assert wrong == []
+    statistics = store.store.statistics()
+    assert (statistics.committed, statistics.waiting, statistics.failed) == (300, 0, 0)
+    assert statistics.batches < 300
+
+
+def test_no_repr_shows_who_it_is_about() -> None:
+    for record in (new_token(), wish()):
+        assert IMSI not in repr(record)
+        assert PHONE not in repr(record)
