@@ -21,7 +21,7 @@ VALIDITY_DAYS: Final = 365
 def make_lab_certificates(
     folder: Path, hosts: Sequence[str], now: datetime.datetime
 ) -> tuple[Path, Path, Path]:
-    """Make a CA and a leaf for `hosts`, `localhost` and 127.0.0.1.
+    """Make a CA and a leaf for `hosts`, `localhost`, 127.0.0.1 and ::1.
 
     Args:
         folder: where the files go; it is made when missing.
@@ -53,7 +53,7 @@ def make_lab_certificates(
             x509.SubjectAlternativeName(
                 [
                     *(x509.DNSName(name) for name in names),
-                    x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
+                    *(x509.IPAddress(ipaddress.ip_address(one)) for one in ("127.0.0.1", "::1")),
                 ]
             ),
             critical=False,

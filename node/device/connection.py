@@ -1,305 +1,336 @@
-"""One device connection: a non-blocking socket, TLS over memory buffers, and an HTTP machine.
+"""One device connection: TLS transport, HTTP machine, the exchanges that wait, and its deadlines.
 
-Stepped by the reactor (`listener.py`); never waits. Received octets go through TLS into the
-machine, complete requests come out as `Exchange`s; what is to be written leaves with one TLS write
-and one `send` when the turn ends.
+Stepped by the reactor, never waits. What is received is worked off at once; what is to be sent
+leaves when the turn ends, in one TLS write and one `send`.
 """
 
-import contextlib
 import math
+import select
 import socket
-import ssl
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
+import trio
+
+from actors.runtime.timers import Timer, TimerWheel
 from node.device.exchange import Exchange
-from node.device.tls import DeviceTls, TlsContexts
+from node.device.statistics import DeviceCounters
+from node.device.tls import ServerCertificates
+from node.device.transport import PEER_CLOSED, PLAIN_HTTP, RESET, TlsTransport
 from protocols.http.events import Event
 from protocols.http.limits import HttpLimits
-from protocols.http.message import HttpRequest, HttpResponse
+from protocols.http.message import HttpRequest, HttpResponse, text_response
 from protocols.http1.connection import Http1Connection
 from protocols.http2.connection import Http2Connection
 
-RECEIVE_OCTETS: Final = 65_536
-RECORD_OCTETS: Final = 16_384  # one TLS record holds no more
+# After our last octet the peer's are still taken for a while: closing a socket with unread octets
+# sends RST, which may destroy the answer or alert on its way (RFC 9112 §9.6).
+LINGER_SECONDS: Final = 1.0
+LINGER_OCTETS: Final = 262_144
 
 Handle = Callable[[HttpRequest, Exchange], None]
 
+_OUR_FAULT: Final = text_response(503, "try again later", ((b"retry-after", b"30"),))
+
+
+class Owner(Protocol):
+    """What a connection needs of the listener."""
+
+    certificates: ServerCertificates
+    counters: DeviceCounters
+    draining: bool
+    handle: Handle
+    handshake_seconds: float
+    limits: HttpLimits
+    wheel: TimerWheel
+
+    def changed(self, connection: "DeviceConnection") -> None:
+        """Flush the connection when the turn ends."""
+
+    def watch(self, connection: "DeviceConnection", mask: int) -> None:
+        """Have epoll wait for something else."""
+
+    def established(self, connection: "DeviceConnection") -> None:
+        """The handshake is done."""
+
+    def left(self, connection: "DeviceConnection") -> None:
+        """Forget the connection; its socket is still open."""
+
+    def lost(self, exchange: Exchange) -> None:
+        """Tell whoever works for this exchange that its device left."""
+
+    def crashed(self, error: Exception) -> None:
+        """Count and report a bug."""
+
 
 class DeviceConnection:
-    """What the reactor knows of one socket.
+    """A connection from accept to close.
 
     Attributes:
-        dirty: it stands on the listener's list of connections to flush.
-        wants_write: the kernel's buffer was full; the reactor asks for EPOLLOUT.
-        finished: why it ended, a word for counters; empty while it lives.
-        handshaking: TLS is not established yet.
-        end_of_stream: the peer closed its side; there is nothing more to read.
-        watched: what the reactor's epoll watches this socket for.
+        since: when it was accepted, Trio clock.
+        peer: the client's address.
+        http_version: `1.1` or `2`; empty during the handshake.
+        handshaking: the TLS handshake is not done.
+        marked: it stands on the owner's list of changed connections.
     """
 
     __slots__ = (
-        "_deadline",
+        "_cause",
+        "_closed",
+        "_due",
         "_exchanges",
-        "_handle",
-        "_incoming",
-        "_limits",
+        "_lingered",
+        "_lingering",
         "_machine",
-        "_mark_dirty",
-        "_now",
-        "_outgoing",
-        "_tls",
-        "_unsent",
-        "dirty",
-        "end_of_stream",
-        "finished",
+        "_own_deadline",
+        "_owner",
+        "_timer",
+        "_transport",
         "handshaking",
         "http_version",
+        "marked",
         "peer",
-        "requests",
-        "sock",
-        "stalled_until",
-        "wants_write",
-        "watched",
+        "since",
     )
 
-    def __init__(
-        self,
-        sock: socket.socket,
-        peer: str,
-        contexts: TlsContexts,
-        limits: HttpLimits,
-        handle: Handle,
-        mark_dirty: "Callable[[DeviceConnection], None]",
-        now: float,
-        handshake_seconds: float,
-    ) -> None:
-        self.sock = sock
+    def __init__(self, owner: Owner, connection: socket.socket, peer: str, now: float) -> None:
+        self.since = now
         self.peer = peer
-        self.dirty = False
-        self.wants_write = False
-        self.finished = ""
-        self.handshaking = True
-        self.end_of_stream = False
-        self.watched = 0
         self.http_version = ""
-        self.requests = 0
-        self.stalled_until = math.inf
-        self._incoming = ssl.MemoryBIO()
-        self._outgoing = ssl.MemoryBIO()
-        self._tls: DeviceTls = contexts.wrap(self._incoming, self._outgoing)
-        self._limits = limits
-        self._handle = handle
-        self._mark_dirty = mark_dirty
+        self.handshaking = True
+        self.marked = False
+        self._owner = owner
+        self._transport = TlsTransport(connection, owner.certificates)
         self._machine: Http2Connection | Http1Connection | None = None
-        self._exchanges: dict[int, Exchange] = {}
-        self._unsent = b""
-        self._now = now
-        self._deadline = now + handshake_seconds
+        self._exchanges: dict[int, Exchange] = {}  # those that wait for their answer
+        self._lingering = False
+        self._lingered = 0
+        self._closed = False
+        self._cause = ""
+        self._own_deadline = now + owner.handshake_seconds  # handshake, stalled write, lingering
+        self._due = math.inf  # when the timer looks at the deadlines
+        self._timer: Timer | None = None
+        self._arm(now)
 
     def __repr__(self) -> str:
-        state = "handshaking" if self.handshaking else self.finished or "open"
-        return f"<DeviceConnection {state} http={self.http_version or '?'}>"
+        return (
+            f"<DeviceConnection http={self.http_version or None} waiting={len(self._exchanges)} "
+            f"{'closed' if self._closed else 'open'}>"
+        )
+
+    @property
+    def socket(self) -> socket.socket:
+        """The non-blocking socket."""
+        return self._transport.socket
 
     @property
     def server_name(self) -> str:
         """SNI, lower case; empty when the client sent none."""
-        return self._tls.server_name
+        return self._transport.server_name
 
-    @property
-    def counters(self) -> dict[str, int]:
-        """Protocol errors and abuse, by name."""
-        return {} if self._machine is None else self._machine.counters
+    # --- input ----------------------------------------------------------------------------------
 
-    # --- input ---------------------------------------------------------------------------------
-
-    def readable(self, now: float) -> None:
-        """Take what the socket has: one `recv`, all TLS records in it, all requests in them."""
-        self._now = now
-        try:
-            data = self.sock.recv(RECEIVE_OCTETS)
-        except BlockingIOError:
+    def ready(self, now: float) -> None:
+        """The socket is ready for what is watched."""
+        if self._lingering:
+            self._linger()
             return
-        except OSError:
-            self.abandon("reset")
-            return
-        if not data:
-            self._end_of_stream(now)
-            return
-        self._incoming.write(data)
-        plain = self._decrypt()
-        machine = self._machine
-        if machine is None:
-            machine = self._start_machine(now)
-        if plain and machine is not None and not self.finished:
-            self._take(machine.receive(plain, now))
-        self._mark_dirty(self)
+        transport = self._transport
+        if not transport.stalled:  # while it is, nothing is read: the peer must read first
+            data = transport.receive()
+            machine = self._machine
+            if machine is None and transport.handshake_done:
+                machine = self._begin(now)
+            if data and machine is not None:
+                self._deliver(machine.receive(data, now))
+            if transport.ended:
+                self._peer_ended(now)
+                return
+        if not self.marked:
+            self._owner.changed(self)
 
-    def _decrypt(self) -> bytes:
-        """All plain octets that the received records hold."""
-        read, incoming = self._tls.read, self._incoming
-        parts: list[bytes] = []
-        try:
-            while True:
-                part = read(RECORD_OCTETS)
-                if not part:  # close-notify
-                    break
-                parts.append(part)
-                if not incoming.pending and not self._tls.pending():
-                    break
-        except ssl.SSLWantReadError:
-            pass
-        except ssl.SSLError as error:
-            # The alert, if there is one, is in the outgoing buffer and leaves with the flush.
-            self.finished = _cause(error, self.handshaking)
-        if len(parts) == 1:
-            return parts[0]
-        return b"".join(parts)
-
-    def _start_machine(self, now: float) -> Http2Connection | Http1Connection | None:
-        """The engine that ALPN chose, once the handshake is done."""
-        if self._tls.version() is None:
-            return None
+    def _begin(self, now: float) -> Http2Connection | Http1Connection:
+        """The handshake is done: ALPN chose the machine."""
+        owner = self._owner
         self.handshaking = False
-        if self._tls.selected_alpn_protocol() == "h2":
+        self._own_deadline = math.inf
+        machine: Http2Connection | Http1Connection
+        protocol = self._transport.alpn_protocol
+        if protocol == "h2":
             self.http_version = "2"
-            self._machine = Http2Connection(self._limits, now)
-        else:  # also a client without ALPN
+            machine = Http2Connection(owner.limits, now)
+        else:
             self.http_version = "1.1"
-            self._machine = Http1Connection(self._limits, now)
-        return self._machine
+            machine = Http1Connection(owner.limits, now)
+        self._machine = machine
+        owner.counters.protocols[protocol] += 1
+        owner.established(self)
+        if owner.draining:
+            machine.close_gracefully(now)
+        return machine
 
-    def _take(self, events: list[Event]) -> None:
+    def _deliver(self, events: list[Event]) -> None:
         for stream_id, request in events:
             if request is None:
-                exchange = self._exchanges.pop(stream_id, None)
-                if exchange is not None:
-                    exchange.leave()
-            else:
-                self.requests += 1
-                exchange = Exchange(self, stream_id)
-                self._exchanges[stream_id] = exchange
-                self._handle(request, exchange)
+                gone = self._exchanges.pop(stream_id, None)
+                if gone is not None:
+                    self._owner.lost(gone)
+                continue
+            exchange = Exchange(self, stream_id)
+            self._exchanges[stream_id] = exchange
+            self._owner.counters.requests += 1
+            try:
+                self._owner.handle(request, exchange)
+            except Exception as error:  # a bug of the handler: this request alone pays for it
+                self._owner.crashed(error)
+                exchange.answer(_OUR_FAULT)
 
-    def _end_of_stream(self, now: float) -> None:
-        """The peer closed its side; phones rarely say close-notify before."""
-        self.end_of_stream = True
-        self._incoming.write_eof()
-        self._mark_dirty(self)
-        if self._machine is None:
-            self.abandon("closed in handshake" if self.handshaking else "closed")
-            return
-        self._take(self._machine.eof(now))
-        if not self._machine.closed and self._exchanges:
-            return  # it half-closed and still reads: its answers go out
-        self.finished = self.finished or "closed by peer"
+    def _peer_ended(self, now: float) -> None:
+        """Nothing more will come: the peer left, or TLS failed."""
+        transport = self._transport
+        cause = transport.ended
+        if transport.broken or cause == PLAIN_HTTP:
+            self.close(cause)  # without a word: a client without TLS would not understand it
+        elif cause == PEER_CLOSED:
+            if self._machine is not None:  # answers of this very step, for one that half-closed
+                transport.send(self._machine.data_to_send())
+            self.close(cause)
+        else:
+            self._finish(cause, now)  # the alert leaves first
 
-    # --- output --------------------------------------------------------------------------------
+    # --- output ---------------------------------------------------------------------------------
 
     def respond(self, stream_id: int, response: HttpResponse) -> None:
-        """The answer of an exchange; written when the turn ends."""
-        if self._exchanges.pop(stream_id, None) is None or self._machine is None:
+        """The answer of one exchange."""
+        machine = self._machine
+        if self._exchanges.pop(stream_id, None) is None or machine is None:
             return
-        self._machine.respond(stream_id, response, self._now)
-        self._mark_dirty(self)
+        now = trio.current_time()
+        try:
+            machine.respond(stream_id, response, now)
+        except ValueError as error:  # a field that would split the response: a bug of the caller
+            self._owner.crashed(error)
+            machine.respond(stream_id, _OUR_FAULT, now)
+        if not self.marked:
+            self._owner.changed(self)
 
     def flush(self, now: float) -> None:
-        """Write what there is: one TLS write, one `send`. What the kernel refuses is kept."""
-        self._now = now
-        machine = self._machine
-        if machine is not None and not self.finished:
-            data = machine.data_to_send()
-            if data:
-                self._write_tls(data)
-            if machine.closed:
-                self._say_goodbye()
-        if self._outgoing.pending:
-            out = self._outgoing.read()
-            self._unsent = self._unsent + out if self._unsent else out
-        if self._unsent:
-            self._send(now)
-        if self.finished and not self._unsent:
-            self._leave_all()
-
-    def _write_tls(self, data: bytes) -> None:
-        try:
-            self._tls.write(data)
-        except ssl.SSLError:
-            self.finished = "tls write"
-
-    def _say_goodbye(self) -> None:
-        """Close-notify, without waiting for the peer's."""
-        self.finished = "closed"
-        # SSLWantReadError: ours is in the buffer; other errors: there is no session to close.
-        with contextlib.suppress(ssl.SSLError):
-            self._tls.unwrap()
-
-    def _send(self, now: float) -> None:
-        try:
-            sent = self.sock.send(self._unsent)
-        except BlockingIOError:
-            sent = 0
-        except OSError:
-            self.abandon("reset")
+        """Send what the step and the answers brought, then look after the end and the deadline."""
+        if self._closed or self._lingering:
             return
-        if sent == len(self._unsent):
-            self._unsent = b""
-            self.wants_write = False
-            self.stalled_until = math.inf
-            return
-        self._unsent = self._unsent[sent:]
-        if len(self._unsent) > self._limits.max_queued_octets:
-            self.abandon("never reads")
-            return
-        self.wants_write = True
-        if sent or self.stalled_until == math.inf:
-            self.stalled_until = now + self._limits.blocked_seconds
+        transport, machine = self._transport, self._machine
+        if transport.stalled:
+            transport.send(b"")
+            if not transport.stalled:
+                self._own_deadline = math.inf
+                self._owner.watch(self, select.EPOLLIN)
+        if not transport.stalled:
+            transport.send(b"" if machine is None else machine.data_to_send())
+            if transport.stalled:
+                self._own_deadline = now + self._owner.limits.blocked_seconds
+                self._owner.watch(self, select.EPOLLOUT)
+        if transport.broken:
+            self.close(transport.ended or RESET)
+        elif machine is not None and machine.closed:
+            if machine.counters.get("queued_output"):
+                self.close("queued_output")
+            elif not transport.stalled:
+                self._finish("protocol_error" if machine.counters else "ended", now)
+            else:
+                self._arm(now)
+        else:
+            self._arm(now)
 
-    # --- time and end --------------------------------------------------------------------------
+    # --- time -----------------------------------------------------------------------------------
 
-    def next_timeout(self) -> float:
-        """When `timed_out` wants to be called, on the clock of `now`."""
-        machine = self._machine
-        return min(
-            self._deadline if machine is None else machine.next_timeout(), self.stalled_until
-        )
-
-    def timed_out(self, now: float) -> None:
-        """A deadline passed: of the handshake, of a stalled write, or one of the machine's."""
-        self._now = now
+    def _deadline(self) -> float:
         machine = self._machine
         if machine is None:
-            self.abandon("handshake timeout")
-        elif now >= self.stalled_until:
-            self.abandon("stalled write")
+            return self._own_deadline
+        return min(self._own_deadline, machine.next_timeout())
+
+    def _arm(self, now: float) -> None:
+        """Have the timer look when the next deadline comes; one that moved away costs nothing."""
+        deadline = self._deadline()
+        if deadline < self._due:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._due = deadline
+            self._timer = self._owner.wheel.after(deadline - now, self._look_at_clock)
+
+    def _look_at_clock(self) -> None:
+        self._due = math.inf
+        now = trio.current_time()
+        if self._deadline() > now:
+            self._arm(now)
+            return
+        try:
+            self._timed_out(now)
+        except Exception as error:  # the shell of a step
+            self._owner.crashed(error)
+            self.close("crash")
+
+    def _timed_out(self, now: float) -> None:
+        if self._machine is None:
+            self.close(self._cause or "timeout")
+        elif now >= self._own_deadline:
+            self.close(self._cause or "stalled")
         else:
-            self._take(machine.timed_out(now))
-            self._mark_dirty(self)
+            self._deliver(self._machine.timed_out(now))
+            self._owner.changed(self)
+
+    # --- the end --------------------------------------------------------------------------------
 
     def close_gracefully(self, now: float) -> None:
-        """Take no new request; the connection ends when the open ones are answered."""
-        self._now = now
-        if self._machine is None:
-            self.abandon("drained")
-        else:
+        """Take no new requests and end when the open ones are answered.
+
+        A handshake under way is finished first: its client would take a reset for a failure.
+        """
+        if self._machine is not None and not (self._closed or self._lingering):
             self._machine.close_gracefully(now)
-            self._mark_dirty(self)
+            self._owner.changed(self)
 
-    def abandon(self, cause: str) -> None:
-        """End at once; what was not written is lost."""
-        self.finished = self.finished or cause
-        self._unsent = b""
-        self._outgoing.read()
-        self._leave_all()
-        self._mark_dirty(self)
+    def _finish(self, cause: str, now: float) -> None:
+        """We end it: say so, and give the peer a moment to read."""
+        self._cause = cause
+        self._transport.say_goodbye()
+        if self._transport.broken or self._transport.stalled:
+            self.close(cause)
+            return
+        self._let_go(now)
+        self._lingering = True
+        self._own_deadline = now + LINGER_SECONDS
+        self._arm(now)
 
-    def _leave_all(self) -> None:
-        while self._exchanges:
-            self._exchanges.popitem()[1].leave()
+    def _linger(self) -> None:
+        self._lingered += self._transport.throw_away()
+        if self._transport.broken or self._lingered > LINGER_OCTETS:
+            self.close(self._cause)
 
+    def _let_go(self, now: float) -> None:
+        """Nobody is answered any more."""
+        machine = self._machine
+        if machine is not None:
+            machine.eof(now)
+            for name, count in machine.counters.items():
+                self._owner.counters.protocol_errors[f"http{self.http_version[0]}_{name}"] += count
+            machine.counters.clear()
+        exchanges, self._exchanges = self._exchanges, {}
+        for exchange in exchanges.values():
+            self._owner.lost(exchange)
 
-def _cause(error: ssl.SSLError, handshaking: bool) -> str:
-    if error.reason == "HTTP_REQUEST":
-        return "plain http"
-    kind = "handshake" if handshaking else "tls"
-    return f"{kind} {(error.reason or 'error').lower().replace('_', ' ')}"
+    def close(self, cause: str) -> None:
+        """Close at once; whoever waits for an answer is told. Harmless when it was closed."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+        if self.handshaking:
+            self._owner.counters.handshakes_failed[cause] += 1
+        else:
+            self._owner.counters.closed[cause] += 1
+        self._owner.left(self)
+        self._transport.socket.close()
+        if not self._lingering:
+            self._let_go(trio.current_time())

@@ -1,0 +1,246 @@
+"""HTTP/1.1 through the listener: real sockets, real TLS, the real machine."""
+
+import socket
+import struct
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import trio
+
+from node.device.exchange import Exchange
+from protocols.http.message import HttpRequest, HttpResponse
+
+
+def later(_request: HttpRequest, _exchange: Exchange) -> None:
+    """Somebody else answers."""
+
+
+@pytest.mark.parametrize("alpn", [("http/1.1",), ("http/1.1", "spdy/3"), ()])
+async def test_a_request_is_answered_and_the_connection_kept(
+    listening: Callable[..., Any], reading: Callable[..., Any], alpn: tuple[str, ...]
+) -> None:
+    async with listening() as running:
+        tls = await running.connect_tls(*alpn)
+        for target in (b"/one", b"/two?x=1"):
+            await tls.send_all(b"GET " + target + b" HTTP/1.1\r\nhost: localhost\r\n\r\n")
+            head, body = await reading(tls)
+            assert head.startswith(b"HTTP/1.1 200")
+            assert body == target
+        statistics = running.listener.statistics()
+        assert (statistics.accepted, statistics.requests, statistics.open) == (1, 2, 1)
+        assert statistics.protocols == {"http/1.1": 1}
+        await tls.aclose()
+        await running.until(lambda now: now.open == 0)
+        assert running.listener.statistics().closed == {"peer_closed": 1}
+
+
+async def test_an_answer_may_come_later_from_elsewhere(
+    listening: Callable[..., Any], reading: Callable[..., Any]
+) -> None:
+    async with listening(later) as running:
+        tls = await running.connect_tls()
+        await tls.send_all(b"POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\n\r\nhi")
+        await running.until(lambda now: now.requests == 1)
+        exchange = running.exchanges[0]
+        assert (exchange.gone, exchange.answered) == (False, False)
+        assert exchange.server_name == "localhost"
+        assert exchange.peer == "127.0.0.1"
+        assert exchange.http_version == "1.1"
+        exchange.answer(HttpResponse(200, b"text/plain", b"first"))
+        exchange.answer(HttpResponse(500, b"text/plain", b"second"))
+        running.turn.end()
+        head, body = await reading(tls)
+        assert head.startswith(b"HTTP/1.1 200")
+        assert body == b"first"
+        assert (exchange.gone, exchange.answered) == (False, True)
+
+
+async def test_octet_by_octet_is_the_same(
+    listening: Callable[..., Any], reading: Callable[..., Any]
+) -> None:
+    async with listening() as running:
+        tls = await running.connect_tls()
+        for octet in b"GET /slow HTTP/1.1\r\nhost: localhost\r\n\r\n":
+            await tls.send_all(bytes([octet]))
+        assert (await reading(tls))[1] == b"/slow"
+
+
+async def test_many_records_of_one_segment_are_all_read_before_the_answer(
+    listening: Callable[..., Any], reading: Callable[..., Any]
+) -> None:
+    """`SSLObject.read` gives one record at a time: the body comes in 100 of them."""
+    async with listening() as running:
+        tls = await running.connect_tls()
+        await tls.send_all(b"POST /r HTTP/1.1\r\nhost: localhost\r\ncontent-length: 10000\r\n\r\n")
+        outgoing = tls._outgoing  # the records gather here, then leave at once
+        for _ in range(100):
+            tls._ssl_object.write(b"x" * 100)
+        await tls.transport_stream.send_all(outgoing.read())
+        assert (await reading(tls))[1] == b"/r"
+        assert running.requests[0].body == b"x" * 10_000
+
+
+async def test_a_reset_tells_whoever_works_for_the_device(listening: Callable[..., Any]) -> None:
+    async with listening(later) as running:
+        tls = await running.connect_tls()
+        await tls.send_all(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        await running.until(lambda now: now.requests == 1)
+        told: list[str] = []
+        exchange = running.exchanges[0]
+        exchange.on_gone = lambda: told.append("gone")
+        # l_onoff, l_linger: close sends RST
+        tls.transport_stream.socket.setsockopt(
+            socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+        )
+        tls.transport_stream.socket.close()
+        await running.until(lambda now: now.open == 0)
+        assert told == ["gone"]
+        assert exchange.gone
+        exchange.answer(HttpResponse(200, b"text/plain", b"for nobody"))
+        running.turn.end()
+        statistics = running.listener.statistics()
+        assert statistics.closed == {"reset": 1}
+        assert statistics.abandoned == 1
+
+
+async def test_a_device_that_leaves_without_close_notify_is_no_error(
+    listening: Callable[..., Any],
+) -> None:
+    async with listening(later) as running:
+        tls = await running.connect_tls()
+        await tls.send_all(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        await running.until(lambda now: now.requests == 1)
+        await tls.transport_stream.aclose()
+        await running.until(lambda now: now.open == 0)
+        statistics = running.listener.statistics()
+        assert statistics.closed == {"peer_closed": 1}
+        assert statistics.abandoned == 1
+        assert statistics.protocol_errors == {}
+
+
+async def test_mail_about_a_lost_device_is_worked_off_in_the_same_turn(
+    listening: Callable[..., Any],
+) -> None:
+    async with listening(later) as running:
+        mail: list[str] = []
+        worked_off: list[str] = []
+
+        def work() -> None:
+            worked_off.extend(mail)
+            mail.clear()
+
+        running.turn.before_flush(work)
+        tls = await running.connect_tls()
+        await tls.send_all(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        await running.until(lambda now: now.requests == 1)
+        running.exchanges[0].on_gone = lambda: mail.append("gone")
+        await tls.transport_stream.aclose()
+        await running.until(lambda now: now.open == 0)
+        assert worked_off == ["gone"]
+
+
+async def test_a_handler_with_a_bug_costs_one_503(
+    listening: Callable[..., Any], reading: Callable[..., Any]
+) -> None:
+    def fail(request: HttpRequest, exchange: Exchange) -> None:
+        if request.target == b"/bug":
+            raise KeyError("a bug")
+        exchange.answer(HttpResponse(200, b"text/plain", b"fine"))
+
+    async with listening(fail, bugs_expected=True) as running:
+        tls = await running.connect_tls()
+        await tls.send_all(b"GET /bug HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        head, _ = await reading(tls)
+        assert head.startswith(b"HTTP/1.1 503")
+        assert b"retry-after: 30" in head.lower()
+        await tls.send_all(b"GET /fine HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        assert (await reading(tls))[1] == b"fine"
+        assert running.listener.statistics().crashes == 1
+        assert [type(error) for error in running.crashes] == [KeyError]
+
+
+async def test_a_field_that_would_split_the_response_becomes_a_503(
+    listening: Callable[..., Any], reading: Callable[..., Any]
+) -> None:
+    def split(_request: HttpRequest, exchange: Exchange) -> None:
+        fields = ((b"location", b"x\r\nset-cookie: y"),)
+        exchange.answer(HttpResponse(302, b"text/plain", b"", fields))
+
+    async with listening(split, bugs_expected=True) as running:
+        tls = await running.connect_tls()
+        await tls.send_all(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        head, _ = await reading(tls)
+        assert head.startswith(b"HTTP/1.1 503")
+        assert b"set-cookie" not in head
+        assert running.listener.statistics().crashes == 1
+
+
+async def test_a_callback_with_a_bug_ends_nothing(
+    listening: Callable[..., Any], reading: Callable[..., Any]
+) -> None:
+    def fail() -> None:
+        raise KeyError("a bug")
+
+    async with listening(later, bugs_expected=True) as running:
+        first = await running.connect_tls()
+        await first.send_all(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        await running.until(lambda now: now.requests == 1)
+        running.exchanges[0].on_gone = fail
+        await first.transport_stream.aclose()
+        await running.until(lambda now: now.open == 0)
+        second = await running.connect_tls()
+        await second.send_all(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        await running.until(lambda now: now.requests == 2)
+        running.exchanges[1].answer(HttpResponse(200, b"text/plain", b"fine"))
+        running.turn.end()
+        assert (await reading(second))[1] == b"fine"
+
+
+async def test_connection_close_is_answered_then_closed_with_close_notify(
+    listening: Callable[..., Any],
+) -> None:
+    async with listening() as running:
+        tls = await running.connect_tls()
+        await tls.send_all(b"GET /a HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+        data = b""
+        while part := await tls.receive_some():
+            data += part
+        assert data.endswith(b"/a")
+        # SSLStream gave b"" instead of raising: the close-notify came. Now the other direction.
+        await tls.transport_stream.aclose()
+        await running.until(lambda now: now.open == 0)
+        assert running.listener.statistics().closed == {"ended": 1}
+
+
+async def test_a_protocol_error_is_answered_and_counted_by_name(
+    listening: Callable[..., Any], reading: Callable[..., Any]
+) -> None:
+    async with listening() as running:
+        tls = await running.connect_tls()
+        await tls.send_all(b"GET / HTTP/9.9\r\n\r\n")
+        assert (await reading(tls))[0].startswith(b"HTTP/1.1 ")
+        await tls.aclose()
+        await running.until(lambda now: now.open == 0)
+        errors = running.listener.statistics().protocol_errors
+        assert sum(errors.values()) == 1
+        assert all(name.startswith("http1_") for name in errors)
+
+
+async def test_stopping_the_listener_closes_everything_and_tells_the_waiting(
+    listening: Callable[..., Any],
+) -> None:
+    told: list[str] = []
+    async with listening(later) as running:
+        tls = await running.connect_tls()
+        await tls.send_all(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        await running.until(lambda now: now.requests == 1)
+        running.exchanges[0].on_gone = lambda: told.append("gone")
+        assert running.listener.ready
+    assert told == ["gone"]
+    assert not running.listener.ready
+    assert running.listener.statistics().closed == {"stopped": 1}
+    with pytest.raises(OSError, match=r"refused|all attempts"):
+        await running.connect()
+    with trio.fail_after(1):
+        assert await tls.transport_stream.receive_some() == b""
