@@ -26,6 +26,7 @@ class Kind(IntEnum):
     FORBIDDEN = auto()
 
 
+_ORDINARY: Final = Kind.ORDINARY
 _METHOD: Final = Kind.METHOD
 _PATH: Final = Kind.PATH
 _SCHEME: Final = Kind.SCHEME
@@ -86,7 +87,7 @@ def build_request(fields: list[Field]) -> tuple[HttpRequest, int]:
             raise MalformedRequest("forbidden octet in a value")
         if value and (value[0] in _BLANKS or value[-1] in _BLANKS):
             raise MalformedRequest("blank at the edge of a value")
-        if not kind:
+        if kind is None or kind is _ORDINARY:
             headers.append(field)
         elif kind is _CONTENT_LENGTH:
             length = _content_length(value, length)

@@ -32,6 +32,7 @@ from tests.protocols.http2.raw_client import (
     RST_STREAM,
     SETTINGS,
     SETTINGS_TIMEOUT,
+    STREAM_CLOSED,
     Frame,
     RawClient,
     frame,
@@ -220,6 +221,36 @@ def test_an_early_answer_fits_into_any_window() -> None:
     client = RawClient(window=1)
     client.send(client.headers(1, (*POST, ("content-length", "32769")), end=False))
     expect_early_answer(client, 413)
+
+
+def test_an_early_answer_acknowledges_a_lowered_table_size() -> None:
+    client = RawClient()
+    client.send(settings(table=0), client.headers(1, (*GET, ("host", "b.example"))))
+    client.decoder.max_allowed_table_size = 0
+    assert client.answer(client.frames(), 1)[0] == 400
+
+
+# What is remembered of closed streams is bounded
+
+
+def test_only_the_last_64_gaps_between_identifiers_are_remembered() -> None:
+    client = RawClient()
+    for stream in range(1, 401, 4):
+        client.request(stream)
+        client.respond(stream)
+    client.send(client.headers(3))  # forgotten: closed like any other
+    client.expect_connection_error(STREAM_CLOSED)
+
+
+def test_only_the_last_64_resets_are_remembered() -> None:
+    client = RawClient(HttpLimits(reset_burst=1e9))
+    for stream in range(1, 401, 4):
+        client.send(client.headers(stream), rst_stream(stream))
+        client.send(client.headers(stream + 2, (*GET, ("upgrade", "x"))))
+    client.frames()
+    client.send(frame(DATA, 0, 3, b"late"), frame(DATA, 0, 1, b"late"))
+    assert [(f.kind, f.code) for f in client.frames()] == [(RST_STREAM, STREAM_CLOSED)] * 2
+    assert not client.server.closed
 
 
 # Streams
