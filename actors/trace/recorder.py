@@ -14,6 +14,7 @@ from protocols.http.message import HttpRequest, HttpResponse
 from protocols.identity import masked
 
 TRACES: Final = 16  # at the same time; each holds up to its bound of events
+LONGEST_SECONDS: Final = 3_600.0  # a forgotten trace ends by itself
 
 Leg = Literal["http", "swm", "swa", "decision", "store"]
 Direction = Literal["in", "out"]
@@ -158,12 +159,15 @@ class TraceRecorder:
 
         Args:
             imsi: the subscriber, digits only.
-            seconds: how long.
+            seconds: how long, up to `LONGEST_SECONDS`.
             bound: events that may wait for the reader; later ones are lost and counted.
 
         Raises:
             TooManyTraces: `TRACES` are running.
+            ValueError: the time is zero, negative, or too long.
         """
+        if not 0 < seconds <= LONGEST_SECONDS:
+            raise ValueError(f"seconds is more than 0 and at most {LONGEST_SECONDS:g}")
         for known in list(self._traces):
             self.wants(known)  # makes room where time has ended a trace
         if sum(map(len, self._traces.values())) >= TRACES:

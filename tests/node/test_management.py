@@ -9,9 +9,9 @@ import pytest
 import trio
 
 from actors.counters import Counters
-from actors.trace.recorder import TRACES, TraceEvent, TraceRecorder
+from actors.trace.recorder import LONGEST_SECONDS, TRACES, TraceEvent, TraceRecorder
 from config.model import Management as Settings
-from node.management import BODY_OCTETS, LONGEST_TRACE_SECONDS, Management
+from node.management import BODY_OCTETS, Management
 from node.metrics import Metrics
 from node.trace.event_json import TraceEnd, read_line
 from protocols.http.message import HttpRequest
@@ -167,7 +167,7 @@ async def test_explain_says_what_is_wrong(query: str, status: int, says: str) ->
         (f"imsi={IMSI}&seconds=soon", "seconds is a number"),
         (f"imsi={IMSI}&seconds=nan", "seconds is more than 0"),
         (f"imsi={IMSI}&seconds=0", "seconds is more than 0"),
-        (f"imsi={IMSI}&seconds={LONGEST_TRACE_SECONDS + 1}", "seconds is more than 0"),
+        (f"imsi={IMSI}&seconds={LONGEST_SECONDS + 1}", "seconds is more than 0"),
     ],
 )
 async def test_a_trace_that_cannot_be_is_refused_and_nothing_is_armed(

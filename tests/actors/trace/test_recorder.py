@@ -4,7 +4,7 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from actors.trace.recorder import TRACES, TooManyTraces, TraceEvent, TraceRecorder
+from actors.trace.recorder import LONGEST_SECONDS, TRACES, TooManyTraces, TraceEvent, TraceRecorder
 
 IMSI = "001010000000001"
 OTHER_IMSI = "001010000000002"
@@ -113,3 +113,11 @@ async def test_neither_an_event_nor_a_trace_shows_whose_it_is() -> None:
             assert IMSI not in text
             assert "secret" not in text
         assert repr(trace) == "<Trace of 00101…01 waiting=1 lost=0>"
+
+
+@pytest.mark.parametrize("seconds", [0.0, -1.0, LONGEST_SECONDS + 1, float("nan")])
+async def test_a_trace_has_a_time_that_ends(seconds: float) -> None:
+    recorder = TraceRecorder()
+    with pytest.raises(ValueError, match="seconds is more than 0 and at most 3600"):
+        recorder.arm(IMSI, seconds, 1)
+    assert not recorder.armed
