@@ -8,7 +8,7 @@ from typing import Final
 
 from actors.entitlement.decision import Decision, DecisionInput, EntitlementStatus, service
 from protocols.ts43.document import Application, Characteristic, Parm
-from protocols.ts43.messages import INCOMPATIBLE_BOOST
+from protocols.ts43.messages import BOOST_NOT_OFFERED
 
 INCLUDED: Final = 4  # EntitlementStatus of a boost that the plan has already paid for (§9.8)
 REAL_TIME_INTERACTIVE: Final = 166  # §9.3: the same as 0
@@ -25,16 +25,16 @@ def decide_data_plan(given: DecisionInput) -> Decision:
     reasons: list[str] = []
     plan = service(given, "data-plan")
     if plan.status is EntitlementStatus.ENABLED and given.plan.data_plans:
-        groups.append(Characteristic("DataPlanInfo", (), _data_plans(given)))
+        groups.append(Characteristic("DataPlanInfo", (), _data_plans(given), "list"))
     reasons.append(f"data plan {int(plan.status)}: {plan.why}")
     boost = service(given, "boost")
     if boost.status is EntitlementStatus.ENABLED and given.plan.boosts:
-        groups.append(Characteristic("DataBoostInfo", (), _boosts(given)))
+        groups.append(Characteristic("DataBoostInfo", (), _boosts(given), "list"))
     reasons.append(f"boost {int(boost.status)}: {boost.why}")
     stand_alone = service(given, "5gsa")
     allowed = stand_alone.status is EntitlementStatus.ENABLED
-    details = Characteristic("5GSAInfoDetails", (("5GSAStatus", str(int(allowed))),), many=True)
-    groups.append(Characteristic("5GSAInfo", (), (details,)))
+    details = Characteristic("5GSAInfoDetails", (("5GSAStatus", str(int(allowed))),))
+    groups.append(Characteristic("5GSAInfo", (), (details,), "list"))
     reasons.append(f"5G SA {int(allowed)}: {stand_alone.why}")
     return Decision(Application("ap2010", (), tuple(groups)), "; ".join(reasons))
 
@@ -44,7 +44,6 @@ def _data_plans(given: DecisionInput) -> tuple[Characteristic, ...]:
         Characteristic(
             "DataPlanInfoDetails",
             (("AccessType", str(row.access_type)), ("DataPlanType", row.data_plan_type)),
-            many=True,
         )
         for row in given.plan.data_plans
     )
@@ -58,7 +57,6 @@ def _boosts(given: DecisionInput) -> tuple[Characteristic, ...]:
                 ("BoostType", str(row.boost_type)),
                 ("BoostTypeStatus", str(1 if row.status == INCLUDED else row.status)),
             ),
-            many=True,
         )
         for row in given.plan.boosts
     )
@@ -78,7 +76,7 @@ def _decide_boost(given: DecisionInput, boost_type: int) -> Decision:
         ("ProvStatus", str(PROV_STATUS[status])),
     ]
     if status == EntitlementStatus.INCOMPATIBLE:
-        parms.append(("MessageForIncompatible", given.text(INCOMPATIBLE_BOOST)))
+        parms.append(("MessageForIncompatible", given.text(BOOST_NOT_OFFERED)))
     return Decision(Application("ap2010", tuple(parms)), f"boost {status}: {why}")
 
 

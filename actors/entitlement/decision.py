@@ -9,8 +9,8 @@ from enum import IntEnum
 
 from actors.backends.bss import Plan, Subscriber, SubscriberStatus
 from config.model import Tenant
-from protocols.ts43.document import Application
-from protocols.ts43.messages import SUSPENDED, message
+from protocols.ts43.document import Application, plain_text
+from protocols.ts43.messages import LINE_ENDED, LINE_SUSPENDED, language_of, message
 
 
 class EntitlementStatus(IntEnum):
@@ -44,11 +44,14 @@ class DecisionInput:
     boost_type: int | None = None
 
     def text(self, message_id: str) -> str:
-        """A message in the device's language; a suspended line is told that it is suspended."""
+        """A message in the device's language; a line that is not active is told so instead."""
         if self.subscriber.status is SubscriberStatus.SUSPENDED:
-            message_id = SUSPENDED
+            message_id = LINE_SUSPENDED
+        elif self.subscriber.status is not SubscriberStatus.ACTIVE:
+            message_id = LINE_ENDED
         tenant = self.tenant
-        return message(message_id, self.accept_language, tenant.default_language, tenant.messages)
+        language = language_of(self.accept_language, tenant.default_language, tenant.messages)
+        return plain_text(message(message_id, language, tenant.default_language, tenant.messages))
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from actors.entitlement.decision import (
     service,
 )
 from protocols.ts43.document import Application, Characteristic, Parm
-from protocols.ts43.messages import INCOMPATIBLE_VOICE
+from protocols.ts43.messages import VOLTE_NOT_OFFERED, VONR_NOT_OFFERED
 
 NESTED_FROM: Final = (7, 0)
 
@@ -46,7 +46,7 @@ def decide_voice(given: DecisionInput) -> Decision:
     return Decision(
         Application(
             "ap2003",
-            characteristics=(Characteristic("VoiceOverCellularEntitleInfo", (), rows),),
+            children=(Characteristic("VoiceOverCellularEntitleInfo", (), rows, "list"),),
         ),
         f"VoLTE {lte_why}; VoNR {nr_why}",
     )
@@ -56,7 +56,7 @@ def _flat(given: DecisionInput) -> Decision:
     volte = service(given, "volte")
     parms: tuple[Parm, ...] = (("EntitlementStatus", str(int(volte.status))),)
     if volte.status is EntitlementStatus.INCOMPATIBLE:
-        parms += (("MessageForIncompatible", given.text(INCOMPATIBLE_VOICE)),)
+        parms += (("MessageForIncompatible", given.text(VOLTE_NOT_OFFERED)),)
     return Decision(Application("ap2003", parms), f"VoLTE {int(volte.status)}: {volte.why}")
 
 
@@ -88,12 +88,13 @@ def _row(
         ("EntitlementStatus", str(int(found.status))),
     ]
     if found.status is EntitlementStatus.INCOMPATIBLE:
-        parms.append(("MessageForIncompatible", given.text(INCOMPATIBLE_VOICE)))
+        text = VOLTE_NOT_OFFERED if access is AccessType.LTE else VONR_NOT_OFFERED
+        parms.append(("MessageForIncompatible", given.text(text)))
     if capability:
         # Table 21 and Samsung write the second, the examples and Android the first.
         parms.append(("NetworkVoiceIRATCapablity", capability))
         parms.append(("NetworkVoiceIRATCapability", capability))
-    return Characteristic("RATVoiceEntitleInfoDetails", tuple(parms), many=True)
+    return Characteristic("RATVoiceEntitleInfoDetails", tuple(parms))
 
 
 def _statuses(rows: tuple[Characteristic, ...]) -> set[str]:

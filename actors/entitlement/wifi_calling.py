@@ -8,8 +8,8 @@ from datetime import datetime
 from enum import IntEnum
 
 from actors.entitlement.decision import Decision, DecisionInput, EntitlementStatus, service
-from protocols.ts43.document import Application, Parm
-from protocols.ts43.messages import INCOMPATIBLE_VOWIFI
+from protocols.ts43.document import Application, Parm, plain_text, plain_url
+from protocols.ts43.messages import VOWIFI_NOT_OFFERED
 
 
 class DataStatus(IntEnum):
@@ -32,11 +32,11 @@ def decide_wifi_calling(given: DecisionInput) -> Decision:
     parms: list[Parm] = [("EntitlementStatus", str(int(status)))]
     url = given.tenant.vowifi.service_flow_url
     if url:
-        parms.append(("ServiceFlow_URL", url))
+        parms.append(("ServiceFlow_URL", plain_url(url)))
         if given.websheet_user_data:
             parms.append(("ServiceFlow_UserData", given.websheet_user_data))
     if status is EntitlementStatus.INCOMPATIBLE:
-        parms.append(("MessageForIncompatible", given.text(INCOMPATIBLE_VOWIFI)))
+        parms.append(("MessageForIncompatible", given.text(VOWIFI_NOT_OFFERED)))
     parms.append(("AddrStatus", str(int(address))))
     if address is DataStatus.AVAILABLE:
         parms += _address_parms(given)
@@ -95,7 +95,7 @@ def _expired(expiry: str, now: float) -> bool:
 def _address_parms(given: DecisionInput) -> list[Parm]:
     parms = []
     if given.subscriber.vowifi_addr_expiry:
-        parms.append(("AddrExpiry", given.subscriber.vowifi_addr_expiry))
+        parms.append(("AddrExpiry", plain_text(given.subscriber.vowifi_addr_expiry)))
     if given.subscriber.vowifi_addr_identifier:
-        parms.append(("AddrIdentifier", given.subscriber.vowifi_addr_identifier))
+        parms.append(("AddrIdentifier", plain_text(given.subscriber.vowifi_addr_identifier)))
     return parms

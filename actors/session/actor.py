@@ -51,7 +51,9 @@ from config.model import Sessions as Limits
 from config.model import Tenant
 from protocols.http.message import HttpResponse
 from protocols.ts43.request import Ts43Request
+from protocols.ts43.responses import authenticate, forbidden, unavailable
 
+FOREIGN: Final = "no operator here serves this subscriber"
 NO_PLAN: Final = Plan("none", "none", frozenset())
 
 
@@ -235,7 +237,7 @@ class Session:
             assert isinstance(message, RelayEapAnswer)
             self._exchange = message.exchange
             assert self._request is not None
-            self._request.form = message.answer.form  # the document is for this leg
+            responses.take_form(self._request, message.answer)
             packet = conversation.take_answer(message.answer.packet)
         effects: list[Effect] = []
         if conversation.last_event:
@@ -351,7 +353,7 @@ class Session:
         return [self._give(response, "served", decisions)]
 
     def _reject_token(self, message: Message, now: float) -> list[Effect]:
-        return [self._give(responses.authenticate_again("the token is void"), "token revoked")]
+        return [self._give(authenticate("the token is void"), "token revoked")]
 
     def _repeat_response(self, message: RelayEapAnswer, now: float) -> list[Effect]:
         """The outstanding challenge again: the response to the first POST was lost."""
@@ -368,7 +370,7 @@ class Session:
             return [Note("repeated"), Answer(message.exchange, response, "repeated")]
         return [
             Note("replayed"),
-            Answer(message.exchange, responses.authenticate_again("answered already"), "replayed"),
+            Answer(message.exchange, authenticate("answered already"), "replayed"),
         ]
 
     def _reject_answer(self, message: RelayEapAnswer, now: float) -> list[Effect]:
@@ -393,39 +395,34 @@ class Session:
         effects: list[Effect] = [Note("reject")]
         if outcome.alarm:
             effects.append(Alarm(authentication.describe(message.answer)))
-        effects.append(self._give(responses.refused(outcome), outcome.name))
+        effects.append(self._give(forbidden(f"refused: {outcome.name}"), outcome.name))
         return effects
 
     def _refuse_foreign(self, message: Message, now: float) -> list[Effect]:
         """Authenticated, and nobody's subscriber here."""
-        return [Note("foreign"), self._give(responses.foreign(), "foreign subscriber")]
+        return [Note("foreign"), self._give(forbidden(FOREIGN), "foreign subscriber")]
 
     def _apologise(self, message: Message, now: float) -> list[Effect]:
         """Not the subscriber's fault: 503 with Retry-After, or 511 when there is another way."""
         effects: list[Effect] = []
-        cause = "timeout"
+        cause, another_way = "timeout", False
         if isinstance(message, AaaAnswered):
             assert self.conversation is not None
             cause, alarm = self.conversation.failure(message.answer)
+            another_way = authentication.outcome_of(message.answer).alternative_helps
             if alarm:
                 effects.append(Alarm(alarm))
         elif isinstance(message, AaaFailed):
-            cause = f"aaa {message.failure.reason.value}"
+            cause, another_way = f"aaa {message.failure.reason.value}", True
         elif isinstance(message, BssFailed | StoreFailed):
             cause = message.cause
         elif isinstance(message, AaaAborted):
             cause = "aborted by the AAA"
-        aaa_at_fault = isinstance(message, AaaAnswered | AaaFailed)
-        alternative = (
-            aaa_at_fault
-            and self.tenant.authentication.alternative
-            and not (self._request is not None and self._request.token)
-        )
-        response = (
-            responses.authenticate_again("use another authentication")
-            if alternative
-            else self._unavailable(cause)
-        )
+        had_token = self._request is not None and bool(self._request.token)
+        if another_way and self.tenant.authentication.alternative and not had_token:
+            response = authenticate("use another authentication")
+        else:
+            response = self._unavailable(cause)
         effects.append(self._give(response, cause))
         return effects
 
@@ -475,8 +472,10 @@ class Session:
 
     def _unavailable(self, cause: str) -> HttpResponse:
         seconds = self._rules.limits.retry_after_seconds
-        return responses.unavailable(
-            seconds + int(seconds * self._rules.jitter()), self._rules.wall_clock(), cause
+        return unavailable(
+            seconds + int(seconds * self._rules.jitter()),
+            self._rules.wall_clock(),
+            f"try again later: {cause}",
         )
 
     def _wake(self, at: float) -> WakeAt:

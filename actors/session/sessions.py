@@ -64,7 +64,10 @@ from config.model import Sessions as Limits
 from config.model import Tenant
 from protocols.http.message import HttpRequest
 from protocols.identity import Nai
+from protocols.ts43.challenge import challenge
+from protocols.ts43.cookies import set_cookie
 from protocols.ts43.request import EapRelayAnswer, Ts43Request
+from protocols.ts43.responses import authenticate, unavailable
 
 DIAMETER_SUCCESS: Final = 2001
 DIAMETER_UNKNOWN_SESSION_ID: Final = 5002
@@ -171,7 +174,7 @@ class Sessions:
             if cell is not None:
                 return self._tell_for(cell, RelayEapAnswer(answer, exchange), exchange, http)
         self._counters.bad_input("ts43", "unknown-cookie")
-        exchange.answer(responses.authenticate_again("unknown session"))
+        exchange.answer(authenticate("unknown session"))
 
     def serve_with_token(
         self,
@@ -255,7 +258,7 @@ class Sessions:
         self._counters.exchange(tenant.id, "", "unavailable", cause)
         seconds = self._limits.retry_after_seconds
         seconds += int(seconds * random.random())  # noqa: S311 - spreads a storm, hides nothing
-        exchange.answer(responses.unavailable(seconds, time.time(), cause))
+        exchange.answer(unavailable(seconds, time.time(), f"try again later: {cause}"))
 
     # --- starting, resuming, ending ------------------------------------------------------------
 
@@ -382,7 +385,7 @@ class Sessions:
             session.cookie = self._seal.seal(point, secrets.token_bytes(NONCE_OCTETS))
             self._by_cookie[session.cookie] = cell
         exchange.on_gone = None
-        response = responses.challenge(effect.packet, session.cookie)
+        response = challenge(effect.packet, set_cookie(session.cookie))
         exchange.answer(response)
         if self._recorder.armed:
             self._trace.answered(session, response, (), exchange)
