@@ -30,7 +30,7 @@ class DataPlan:
 
 @dataclass(frozen=True, slots=True)
 class Boost:
-    """One boost a plan has (TS.43 §9): BoostType 0..255; status 0, 1, 2, or 4 when it is included."""
+    """One boost a plan has (TS.43 §9): BoostType 0..255; status 0, 1, 2, or 4 when included."""
 
     boost_type: int
     status: int

@@ -7,15 +7,16 @@ what happens next in `actors/session`.
 from functools import partial
 
 from actors.counters import Counters
-from actors.session import responses
+from actors.session.actor import FOREIGN
 from actors.session.messages import Exchange
 from actors.session.sessions import Sessions
 from actors.tenants import Tenants
 from config.model import Tenant
 from protocols.http.message import HttpRequest
 from protocols.identity import Nai
-from protocols.ts43.request import EapRelayAnswer, Ts43Request, accepted_version, parse_request
+from protocols.ts43.request import EapRelayAnswer, Ts43Request, parse_request
 from protocols.ts43.request_error import RequestError
+from protocols.ts43.responses import authenticate, forbidden
 
 
 class Ts43Surface:
@@ -48,14 +49,8 @@ class Ts43Surface:
         )
         if tenant is None:
             self._counters.bad_input("ts43", "no tenant")
-            return exchange.answer(responses.foreign())
-        versions = tenant.versions
-        request.entitlement_version = accepted_version(
-            request.entitlement_version,
-            first=versions.first,
-            last=versions.last,
-            lenient=versions.lenient,
-        )
+            return exchange.answer(forbidden(FOREIGN))
+        request.check_version(tenant.versions)
         otherwise = partial(self._without_token, tenant, request, exchange, http)
         if request.token and (tenant.authentication.token_skips_aaa or not request.eap_id):
             self._sessions.serve_with_token(tenant, request, exchange, http, otherwise)
@@ -70,4 +65,4 @@ class Ts43Surface:
             self._sessions.authenticate(tenant, request, exchange, http)
         else:
             self._counters.exchange(tenant.id, "", "511", "no authentication")
-            exchange.answer(responses.authenticate_again("authenticate with EAP_ID"))
+            exchange.answer(authenticate("authenticate with EAP_ID"))
