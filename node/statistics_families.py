@@ -2,7 +2,7 @@
 
 | field | becomes |
 |---|---|
-| number | `entitlement_<part>_<field>`: a counter, or a gauge if the name tells a present state |
+| number | `entitlement_<part>_<field>`: a gauge if name or help tell of now, else a counter |
 | bool | a gauge of 0 or 1; over several workers it is 1 when all are |
 | text or enum named as identity (`name`, `host`, `peer`, …) | a label of the other rows |
 | other text or enum that tells a state | a row with the state as label and the value 1 |
@@ -32,10 +32,12 @@ _STATES: Final = ("state", "phase", "status")
 # Words of field names that tell how it stands now; everything else only ever grows.
 _PRESENT: Final = frozenset(
     {"alive", "armed", "open", "pending", "ready", "running", "waiting", "now", "queued"}
-    | {"current", "level", "capacity", "bound", "size", "age", "idle", "active", "in", "lag"}
-    | {"delay", "percent", "peers", "mail", "tables", "unfinished", "draining", "octets"}
+    | {"current", "level", "capacity", "bound", "size", "idle", "active", "progress", "flight"}
+    | {"delay", "percent", "peers", "mail", "unfinished", "draining"}
 )
-_EXTREME: Final = frozenset({"most", "longest", "largest", "highest", "peak", "max", "lag"})
+_MOST: Final = frozenset({"most", "longest", "largest", "highest", "peak", "max", "lag", "age"})
+_LEAST: Final = frozenset({"least", "shortest", "lowest", "expires", "remaining"})
+_NOW: Final = re.compile(r"\bnow\b")  # or the help text says so
 
 
 class Sheet:
@@ -94,13 +96,13 @@ class Sheet:
         if isinstance(value, bool):
             self._row(full, "gauge", "min", help_text, names, Row(values, float(value)))
         elif isinstance(value, int | float):
-            kind, merge = _nature(name)
+            kind, merge = _nature(name, help_text)
             self._row(full, kind, merge, help_text, names, Row(values, float(value)))
         elif isinstance(value, Enum) or (isinstance(value, str) and name in _STATES):
             row = Row((*values, text_of(value)), 1.0)
             self._row(full, "gauge", "sum", help_text, (*names, name), row)
         elif isinstance(value, Mapping) and all(isinstance(v, int | float) for v in value.values()):
-            kind, merge = _nature(name)
+            kind, merge = _nature(name, help_text)
             for key, count in value.items():
                 row = Row((*values, text_of(key)), float(count))
                 self._row(full, kind, merge, help_text, (*names, "kind"), row)
@@ -124,11 +126,13 @@ class Sheet:
             family.rows.append(row)
 
 
-def _nature(name: str) -> tuple[Kind, Merge]:
+def _nature(name: str, help_text: str) -> tuple[Kind, Merge]:
     words = set(name.split("_"))
-    if words & _EXTREME:
+    if words & _MOST:
         return "gauge", "max"
-    if words & _PRESENT and "total" not in words:
+    if words & _LEAST:
+        return "gauge", "min"
+    if words & _PRESENT or _NOW.search(help_text):
         return "gauge", "sum"
     return "counter", "sum"
 

@@ -8,7 +8,11 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from actors.counters import BUCKETS, Counters
+from actors.runtime.pool import PoolStatistics
 from actors.runtime.supervisor import ChildStatistics
+from actors.runtime.timers import TimerStatistics
+from actors.store.store import StoreStatistics
+from actors.trace.recorder import TraceStatistics
 from node.families import Family, Row, added
 from node.log_writer import LogStatistics
 from node.metrics import Metrics, expose, read_dump
@@ -142,6 +146,44 @@ def test_statistics_of_any_shape_become_families() -> None:
             [(("aaa1", "0/2001"), 5.0), (("aaa1", "10415/5001"), 2.0)],
         ),
     }
+
+
+@pytest.mark.parametrize(
+    ("part", "statistics", "gauges"),
+    [
+        ("pool", PoolStatistics(1, 1, 1, 1, 1, 1, 1, 1, 1), {"alive", "ready", "most_mail"}),
+        ("timers", TimerStatistics(1, 1, 1, 1), {"waiting"}),
+        ("supervisor", (ChildStatistics("router", True, 1, 0, ""),), {"running"}),
+        ("log", LogStatistics(1, 1, 1), {"waiting"}),
+        ("trace", TraceStatistics(1, 1, 1), {"armed"}),
+        (
+            "store",
+            StoreStatistics(True, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1.0, 1, {"locked": 1}),
+            {"open", "waiting", "largest_batch", "longest_wait_seconds"},
+        ),
+    ],
+)
+def test_what_is_a_state_is_a_gauge_and_what_grows_is_a_counter(
+    part: str, statistics: object, gauges: set[str]
+) -> None:
+    kinds = {one.name: one.kind for one in of_statistics(part, statistics).values()}
+    prefix = f"entitlement_{part}_"
+    assert {name.removeprefix(prefix) for name, kind in kinds.items() if kind == "gauge"} == gauges
+    assert "counter" in kinds.values()
+
+
+def test_the_help_text_can_make_a_gauge_and_the_least_of_all_workers_counts() -> None:
+    @dataclass(frozen=True, slots=True)
+    class Numbers:
+        """Made up for the test."""
+
+        connections: int  # that are up now
+        expires_in_seconds: float
+
+    families = [list(of_statistics("x", Numbers(2, rest)).values()) for rest in (9.0, 4.0)]
+    up, expiry = added(families)
+    assert (up.kind, up.rows[0].value) == ("gauge", 4.0)
+    assert (expiry.kind, expiry.rows[0].value) == ("gauge", 4.0)
 
 
 def test_help_comes_from_docstrings_and_comments() -> None:
