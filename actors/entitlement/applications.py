@@ -1,23 +1,17 @@
-"""Which function decides which application: a new application is a row here."""
+"""The register of the applications that the node serves: one row each."""
 
 from collections.abc import Callable, Mapping
 from typing import Final
 
 from actors.entitlement.data_plan import decide_data_plan
 from actors.entitlement.decision import Decision, DecisionInput
+from actors.entitlement.not_offered import decline
 from actors.entitlement.sms import decide_sms
 from actors.entitlement.voice import decide_voice
 from actors.entitlement.wifi_calling import decide_wifi_calling
-from protocols.ts43.applications import (
-    APPLICATION_NAMES,
-    DATA_PLAN,
-    SMS_OVER_IP,
-    VOICE,
-    WIFI_CALLING,
-)
-from protocols.ts43.document import Application
+from protocols.ts43.applications import DATA_PLAN, SMS_OVER_IP, VOICE, WIFI_CALLING
 
-DECIDES: Final[Mapping[str, Callable[[DecisionInput], Decision]]] = {
+APPS: Final[Mapping[str, Callable[[DecisionInput], Decision]]] = {
     VOICE: decide_voice,
     WIFI_CALLING: decide_wifi_calling,
     SMS_OVER_IP: decide_sms,
@@ -26,10 +20,6 @@ DECIDES: Final[Mapping[str, Callable[[DecisionInput], Decision]]] = {
 
 
 def decide(app_id: str, given: DecisionInput) -> Decision:
-    """Decide one application; one that this node does not serve cannot be offered (status 2)."""
-    function = DECIDES.get(app_id)
-    if function is not None:
-        return function(given)
-    name = APPLICATION_NAMES.get(app_id, app_id)
-    application = Application(app_id, (("EntitlementStatus", "2"),))
-    return Decision(application, f"{name} 2: not served here")
+    """What a device is told of one application, and why. Pure: same input, same decision."""
+    row = APPS.get(app_id)
+    return decline(app_id, given) if row is None else row(given)

@@ -1,84 +1,103 @@
-"""ap2010, data plan (GSMA TS.43 v12 §9): metering by access, 5G stand-alone, boosts.
+"""ap2010, data plan, boost, usage and 5G SA (GSMA TS.43 v12 §9.1, §9.2).
 
-With `boost_type` the request is a real-time boost (§9.7): another answer with a status of its own,
-in which Android refuses some pairs of EntitlementStatus and ProvStatus.
+A request with boost_type asks for one boost now and is answered by `boost.py` instead.
 """
 
 from typing import Final
 
-from actors.entitlement.decision import Decision, DecisionInput, EntitlementStatus, service
-from protocols.ts43.document import Application, Characteristic, Parm
-from protocols.ts43.messages import BOOST_NOT_OFFERED
+from actors.backends.bss import Boost
+from actors.entitlement.boost import decide_boost
+from actors.entitlement.decision import (
+    DISABLED,
+    ENABLED,
+    INCLUDED,
+    INCOMPATIBLE,
+    DataUsage,
+    Decision,
+    DecisionInput,
+    notification_parms,
+)
+from actors.entitlement.services import standing
+from protocols.ts43.applications import DATA_PLAN
+from protocols.ts43.document import Application, Characteristic, Parm, plain_text
 
-INCLUDED: Final = 4  # EntitlementStatus of a boost that the plan has already paid for (§9.8)
-REAL_TIME_INTERACTIVE: Final = 166  # §9.3: the same as 0
-
-# ProvStatus by EntitlementStatus (§9.9). Android refuses {4, 0 or 3} and {3, 0 or 1}.
-PROV_STATUS: Final = {0: 0, 1: 1, 2: 2, 3: 3, INCLUDED: 1}
+_DATA_PLAN_TYPES: Final = {"metered": "Metered", "unmetered": "Unmetered"}
+_ACCESS_TYPES: Final = range(6)  # table 76
+_BOOST_TYPES: Final = range(256)  # table 77
 
 
 def decide_data_plan(given: DecisionInput) -> Decision:
-    """How data is metered, whether 5G stand-alone is allowed, what may be boosted."""
+    """What is known of the line's data plan, or the answer to a boost request."""
     if given.boost_type is not None:
-        return _decide_boost(given, given.boost_type)
-    groups: list[Characteristic] = []
-    reasons: list[str] = []
-    plan = service(given, "data-plan")
-    if plan.status is EntitlementStatus.ENABLED and given.plan.data_plans:
-        groups.append(Characteristic("DataPlanInfo", (), _data_plans(given), "list"))
-    reasons.append(f"data plan {int(plan.status)}: {plan.why}")
-    boost = service(given, "boost")
-    if boost.status is EntitlementStatus.ENABLED and given.plan.boosts:
-        groups.append(Characteristic("DataBoostInfo", (), _boosts(given), "list"))
-    reasons.append(f"boost {int(boost.status)}: {boost.why}")
-    stand_alone = service(given, "5gsa")
-    allowed = stand_alone.status is EntitlementStatus.ENABLED
-    details = Characteristic("5GSAInfoDetails", (("5GSAStatus", str(int(allowed))),))
-    groups.append(Characteristic("5GSAInfo", (), (details,), "list"))
-    reasons.append(f"5G SA {int(allowed)}: {stand_alone.why}")
-    return Decision(Application("ap2010", (), tuple(groups)), "; ".join(reasons))
+        return decide_boost(given)
+    plan, five_g = standing(given, "data-plan"), standing(given, "5gsa")
+    blocks = [
+        _block("DataPlanInfo", _plan_rows(given) if plan.status == ENABLED else ()),
+        _block("DataBoostInfo", _boost_rows(given)),
+        _block("DataUsageInfo", tuple(_usage_row(usage) for usage in given.usage)),
+        # §9.1.4 knows on and off: whatever is not enabled is off.
+        _block("5GSAInfo", ((("5GSAStatus", "1" if five_g.status == ENABLED else "0"),),)),
+    ]
+    application = Application(
+        DATA_PLAN,
+        notification_parms(given),
+        tuple(block for block in blocks if block.children),
+        shared=not given.usage,
+    )
+    reason = f"Data plan {plan.status}: {plan.reason}; 5G SA {five_g.status}: {five_g.reason}"
+    return Decision(application, reason, plan.status)
 
 
-def _data_plans(given: DecisionInput) -> tuple[Characteristic, ...]:
+def _block(name: str, rows: tuple[tuple[Parm, ...], ...]) -> Characteristic:
+    """`<name>` with one `<name>Details` for each row."""
+    details = tuple(Characteristic(f"{name}Details", row) for row in rows)
+    return Characteristic(name, children=details, form="list")
+
+
+def _plan_rows(given: DecisionInput) -> tuple[tuple[Parm, ...], ...]:
     return tuple(
-        Characteristic(
-            "DataPlanInfoDetails",
-            (("AccessType", str(row.access_type)), ("DataPlanType", row.data_plan_type)),
+        (
+            ("AccessType", str(row.access_type)),
+            ("DataPlanType", _DATA_PLAN_TYPES[row.data_plan_type.lower()]),
         )
         for row in given.plan.data_plans
+        if row.access_type in _ACCESS_TYPES and row.data_plan_type.lower() in _DATA_PLAN_TYPES
     )
 
 
-def _boosts(given: DecisionInput) -> tuple[Characteristic, ...]:
+def _boost_rows(given: DecisionInput) -> tuple[tuple[Parm, ...], ...]:
+    allowed = standing(given, "boost").status
     return tuple(
-        Characteristic(
-            "DataBoostInfoDetails",
-            (
-                ("BoostType", str(row.boost_type)),
-                ("BoostTypeStatus", str(1 if row.status == INCLUDED else row.status)),
-            ),
+        (
+            ("BoostType", str(boost.boost_type)),
+            ("BoostTypeStatus", str(_boost_type_status(allowed, boost))),
         )
-        for row in given.plan.boosts
+        for boost in given.plan.boosts
+        if boost.boost_type in _BOOST_TYPES
     )
 
 
-def _decide_boost(given: DecisionInput, boost_type: int) -> Decision:
-    """§9.8: what the service says, then what the plan says of this boost."""
-    found = service(given, "boost")
-    status, why = int(found.status), found.why
-    if found.status is EntitlementStatus.ENABLED:
-        rows = {_canonical(row.boost_type): row.status for row in given.plan.boosts}
-        status = rows.get(_canonical(boost_type), int(EntitlementStatus.INCOMPATIBLE))
-        known = _canonical(boost_type) in rows
-        why = f"plan {given.plan.plan_id} {'has' if known else 'lacks'} boost {boost_type}"
-    parms: list[Parm] = [
-        ("EntitlementStatus", str(status)),
-        ("ProvStatus", str(PROV_STATUS[status])),
-    ]
-    if status == EntitlementStatus.INCOMPATIBLE:
-        parms.append(("MessageForIncompatible", given.text(BOOST_NOT_OFFERED)))
-    return Decision(Application("ap2010", tuple(parms)), f"boost {status}: {why}")
+def _boost_type_status(allowed: int, boost: Boost) -> int:
+    """0, 1 or 2 (table 77): the list has neither PROVISIONING nor INCLUDED."""
+    if INCOMPATIBLE in (allowed, boost.status):
+        return INCOMPATIBLE
+    on = allowed == ENABLED and boost.status in (ENABLED, INCLUDED)
+    return ENABLED if on else DISABLED
 
 
-def _canonical(boost_type: int) -> int:
-    return 0 if boost_type == REAL_TIME_INTERACTIVE else boost_type
+def _usage_row(usage: DataUsage) -> tuple[Parm, ...]:
+    """One DataUsageInfoDetails (table 79); what is not known or not limited is left out."""
+    optional = (
+        ("DataUsageName", plain_text(usage.name)),
+        ("DataUsageDescription", plain_text(usage.description)),
+        ("EndOfBillingCycle", plain_text(usage.end_of_billing_cycle)),
+        (
+            "DataAllowanceInBytes",
+            "" if usage.allowance_bytes is None else str(usage.allowance_bytes),
+        ),
+    )
+    return (
+        ("DataUsageType", str(usage.usage_type)),
+        *((name, value) for name, value in optional if value),
+        ("DataUsedInBytes", str(usage.used_bytes)),
+    )

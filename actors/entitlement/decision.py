@@ -1,96 +1,87 @@
-"""What a decision is made from, and what it is: a pure function from one to the other.
-
-The statuses are those of GSMA TS.43 v12 (§3.1 and others): 0 allowed but not set up, 1 enabled,
-2 cannot be offered, 3 being set up.
-"""
+"""What a decision is made from, and what it is."""
 
 from dataclasses import dataclass
-from enum import IntEnum
+from typing import NamedTuple
 
-from actors.backends.bss import Plan, Subscriber, SubscriberStatus
+from actors.backends.bss import Plan, Subscriber
 from config.model import Tenant
-from protocols.ts43.document import Application, plain_text
-from protocols.ts43.messages import LINE_ENDED, LINE_SUSPENDED, language_of, message
+from protocols.ts43.document import Application, Parm
+from protocols.ts43.messages import message
 
-
-class EntitlementStatus(IntEnum):
-    """EntitlementStatus, the same numbers for every application."""
-
-    DISABLED = 0
-    ENABLED = 1
-    INCOMPATIBLE = 2
-    PROVISIONING = 3
+DISABLED = 0  # allowed, not provisioned (TS.43 v12, EntitlementStatus of every application)
+ENABLED = 1
+INCOMPATIBLE = 2  # cannot be offered
+PROVISIONING = 3
+INCLUDED = 4  # ap2010 real-time boost alone (table 87)
 
 
 @dataclass(frozen=True, slots=True)
+class DataUsage:
+    """One DataUsageInfoDetails row (TS.43 v12 table 79).
+
+    Attributes:
+        usage_type: 0 cellular, 1 tethering.
+        used_bytes: octets used in this billing cycle.
+        allowance_bytes: None when it is unlimited.
+        end_of_billing_cycle: ISO 8601; empty when there is no end.
+    """
+
+    usage_type: int
+    used_bytes: int
+    name: str = ""
+    description: str = ""
+    allowance_bytes: int | None = None
+    end_of_billing_cycle: str = ""
+
+
+@dataclass(slots=True)
 class DecisionInput:
-    """Everything that a decision may depend on.
+    """Everything that a decision may depend on. Nobody changes one after it was built.
 
     Attributes:
         entitlement_version: (major, minor) of the request.
-        accept_language: as sent, empty when absent.
-        now: wall clock in seconds of Unix time.
-        websheet_user_data: what a web sheet of this subscriber is opened with.
-        boost_type: of a real-time boost request, None when it is none (ap2010).
+        language: as `protocols.ts43.messages.language_of` chose it.
+        now: Unix time in seconds.
+        boost_type: of a real-time boost request, None for any other (§9.7).
+        user_data: for ServiceFlow_UserData, opaque; empty when there is none.
+        notification_status: RegisterNotifStatus, None when the request had no notif_action.
+        usage: what is known of the line's data usage.
     """
 
     subscriber: Subscriber
     plan: Plan
     tenant: Tenant
     entitlement_version: tuple[int, int]
-    accept_language: str
+    language: str
     now: float
-    websheet_user_data: str = ""
     boost_type: int | None = None
-
-    def text(self, message_id: str) -> str:
-        """A message in the device's language; a line that is not active is told so instead."""
-        if self.subscriber.status is SubscriberStatus.SUSPENDED:
-            message_id = LINE_SUSPENDED
-        elif self.subscriber.status is not SubscriberStatus.ACTIVE:
-            message_id = LINE_ENDED
-        tenant = self.tenant
-        language = language_of(self.accept_language, tenant.default_language, tenant.messages)
-        return plain_text(message(message_id, language, tenant.default_language, tenant.messages))
+    user_data: str = ""
+    notification_status: int | None = None
+    usage: tuple[DataUsage, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """One application's answer.
+class Decision(NamedTuple):
+    """The answer for one application, and why.
 
     Attributes:
-        application: its part of the document.
-        reason: a sentence for the operator, such as "VoWiFi 0: plan basic lacks vowifi".
+        application: for the document.
+        reason: a sentence for the operator, such as `VoWiFi 2: plan basic lacks vowifi`.
+        entitlement_status: of the application as a whole, for counters.
     """
 
     application: Application
     reason: str
+    entitlement_status: int
 
 
-@dataclass(frozen=True, slots=True)
-class Service:
-    """Whether the subscriber may use one service, and why."""
-
-    status: EntitlementStatus
-    why: str
+def text_of(given: DecisionInput, message_id: str) -> str:
+    """A message in the client's language, the tenant's text before ours."""
+    tenant = given.tenant
+    return message(message_id, given.language, tenant.default_language, tenant.messages)
 
 
-_OVERRIDES = {
-    "allowed": EntitlementStatus.ENABLED,
-    "blocked": EntitlementStatus.INCOMPATIBLE,
-    "provisioning": EntitlementStatus.PROVISIONING,
-    "disabled": EntitlementStatus.DISABLED,
-}
-
-
-def service(given: DecisionInput, name: str) -> Service:
-    """The state of a service, before anything that only its application knows."""
-    subscriber, plan = given.subscriber, given.plan
-    if subscriber.status is not SubscriberStatus.ACTIVE:
-        return Service(EntitlementStatus.INCOMPATIBLE, f"the line is {subscriber.status.value}")
-    for service_name, override in subscriber.overrides:
-        if service_name == name:
-            return Service(_OVERRIDES[override], f"{name} is {override} for this line")
-    if name in plan.services:
-        return Service(EntitlementStatus.ENABLED, f"plan {plan.plan_id} has {name}")
-    return Service(EntitlementStatus.INCOMPATIBLE, f"plan {plan.plan_id} lacks {name}")
+def notification_parms(given: DecisionInput) -> tuple[Parm, ...]:
+    """RegisterNotifStatus, in each application when notif_action was sent (§2.9.5)."""
+    if given.notification_status is None:
+        return ()
+    return (("RegisterNotifStatus", str(given.notification_status)),)

@@ -1,101 +1,115 @@
-"""ap2003, Voice over Cellular (GSMA TS.43 v12 §4): VoLTE and VoNR, at home and roaming.
+"""ap2003, voice over cellular (GSMA TS.43 v12 §4): VoLTE and VoNR, at home and roaming.
 
-Below entitlement_version 7.0 the application is VoLTE alone, a flat status; from 7.0 it is one row
-per access type and network. The Android IMS application of 2022 flattens the rows, and the last
-one wins: where rows differ, LTE comes last.
+From entitlement_version 7.0 on a list of RATVoiceEntitleInfoDetails, before that one status for
+VoLTE.
 """
 
-from enum import IntEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from actors.entitlement.decision import (
+    ENABLED,
+    INCOMPATIBLE,
     Decision,
     DecisionInput,
-    EntitlementStatus,
-    Service,
-    service,
+    notification_parms,
+    text_of,
 )
-from protocols.ts43.document import Application, Characteristic, Parm
+from actors.entitlement.services import Standing, standing
+from protocols.ts43.applications import VOICE
+from protocols.ts43.document import Application, Characteristic, Parm, plain_text
 from protocols.ts43.messages import VOLTE_NOT_OFFERED, VONR_NOT_OFFERED
 
-NESTED_FROM: Final = (7, 0)
+FIRST_NESTED_VERSION: Final = (7, 0)
+
+LTE: Final = "1"  # AccessType
+NG_RAN: Final = "2"
+EVERYWHERE: Final = "1"  # HomeRoamingNWType
+HOME: Final = "2"
+ROAMING: Final = "3"
 
 
-class AccessType(IntEnum):
-    """AccessType of a row."""
+class _Radio(NamedTuple):
+    """One radio access: its name, AccessType, services, message."""
 
-    LTE = 1
-    NG_RAN = 2
+    name: str
+    access_type: str
+    home: str
+    roaming: str
+    message_id: str
 
 
-class Network(IntEnum):
-    """HomeRoamingNWType of a row."""
-
-    ALL = 1
-    HOME = 2
-    ROAMING = 3
+_VOLTE: Final = _Radio("VoLTE", LTE, "volte", "volte-roaming", VOLTE_NOT_OFFERED)
+_VONR: Final = _Radio("VoNR", NG_RAN, "vonr", "vonr-roaming", VONR_NOT_OFFERED)
 
 
 def decide_voice(given: DecisionInput) -> Decision:
-    """Whether the device may make calls over LTE and NR."""
-    if given.entitlement_version < NESTED_FROM:
+    """VoLTE and, for clients that know it, VoNR."""
+    if given.entitlement_version < FIRST_NESTED_VERSION:
         return _flat(given)
-    lte, lte_why = _rows(given, AccessType.LTE, "volte", given.tenant.voice.irat_4g)
-    nr, nr_why = _rows(given, AccessType.NG_RAN, "vonr", given.tenant.voice.irat_5g)
-    rows = lte + nr if _statuses(lte) == _statuses(nr) else nr + lte
-    return Decision(
-        Application(
-            "ap2003",
-            children=(Characteristic("VoiceOverCellularEntitleInfo", (), rows, "list"),),
-        ),
-        f"VoLTE {lte_why}; VoNR {nr_why}",
+    volte, volte_reason = _rows(given, _VOLTE, given.tenant.voice.irat_4g)
+    vonr, vonr_reason = _rows(given, _VONR, given.tenant.voice.irat_5g)
+    # The Android client of 2022 flattens the list and keeps the last status: when they differ it
+    # must be that of LTE at home, the only one that it means by it.
+    differ = len({row.status for row in (*volte, *vonr)}) > 1
+    rows = (*vonr, *reversed(volte)) if differ else (*volte, *vonr)
+    information = Characteristic(
+        "VoiceOverCellularEntitleInfo", children=tuple(row.details for row in rows), form="list"
     )
+    return Decision(
+        Application(VOICE, notification_parms(given), (information,)),
+        f"{volte_reason}; {vonr_reason}",
+        volte[0].status,
+    )
+
+
+class _Row(NamedTuple):
+    status: int
+    details: Characteristic
 
 
 def _flat(given: DecisionInput) -> Decision:
-    volte = service(given, "volte")
-    parms: tuple[Parm, ...] = (("EntitlementStatus", str(int(volte.status))),)
-    if volte.status is EntitlementStatus.INCOMPATIBLE:
-        parms += (("MessageForIncompatible", given.text(VOLTE_NOT_OFFERED)),)
-    return Decision(Application("ap2003", parms), f"VoLTE {int(volte.status)}: {volte.why}")
+    found = standing(given, _VOLTE.home)
+    parms: list[Parm] = [("EntitlementStatus", str(found.status))]
+    if found.status == INCOMPATIBLE:
+        parms.append(_message(given, _VOLTE, found))
+    parms.extend(notification_parms(given))
+    reason = f"VoLTE {found.status}: {found.reason}"
+    return Decision(Application(VOICE, tuple(parms)), reason, found.status)
 
 
-def _rows(
-    given: DecisionInput, access: AccessType, name: str, capability: str
-) -> tuple[tuple[Characteristic, ...], str]:
-    """The rows of one access type: one for all networks, or home and roaming apart."""
-    home = service(given, name)
-    roaming = service(given, f"{name}-roaming")
-    if home.status is not EntitlementStatus.ENABLED:
-        roaming = home  # nobody may abroad what is not allowed at home
+def _rows(given: DecisionInput, radio: _Radio, capability: str) -> tuple[tuple[_Row, ...], str]:
+    """The rows of one radio access, home first, and the reason."""
+    home = standing(given, radio.home)
+    roaming = standing(given, radio.roaming) if home.status == ENABLED else home
+    reason = f"{radio.name} {home.status}: {home.reason}"
     if roaming.status == home.status:
-        row = _row(given, access, Network.ALL, home, capability)
-        return (row,), f"{int(home.status)}: {home.why}"
+        # Not there, or the same there: one row for all networks.
+        return (_row(given, radio, EVERYWHERE, home, capability),), reason
     rows = (
-        _row(given, access, Network.HOME, home, capability),
-        _row(given, access, Network.ROAMING, roaming, capability),
+        _row(given, radio, HOME, home, capability),
+        _row(given, radio, ROAMING, roaming, capability),
     )
-    why = f"{int(home.status)} at home: {home.why}, {int(roaming.status)} roaming: {roaming.why}"
-    return rows, why
+    return rows, f"{reason}; {radio.name} roaming {roaming.status}: {roaming.reason}"
 
 
 def _row(
-    given: DecisionInput, access: AccessType, network: Network, found: Service, capability: str
-) -> Characteristic:
+    given: DecisionInput, radio: _Radio, network: str, found: Standing, capability: str
+) -> _Row:
+    """One RATVoiceEntitleInfoDetails (table 21)."""
     parms: list[Parm] = [
-        ("AccessType", str(int(access))),
-        ("HomeRoamingNWType", str(int(network))),
-        ("EntitlementStatus", str(int(found.status))),
+        ("AccessType", radio.access_type),
+        ("HomeRoamingNWType", network),
+        ("EntitlementStatus", str(found.status)),
     ]
-    if found.status is EntitlementStatus.INCOMPATIBLE:
-        text = VOLTE_NOT_OFFERED if access is AccessType.LTE else VONR_NOT_OFFERED
-        parms.append(("MessageForIncompatible", given.text(text)))
-    if capability:
-        # Table 21 and Samsung write the second, the examples and Android the first.
+    if found.status == INCOMPATIBLE:
+        parms.append(_message(given, radio, found))
+    elif found.status == ENABLED and capability:
+        # Table 21 has the second spelling; the samples and Android have the first.
         parms.append(("NetworkVoiceIRATCapablity", capability))
         parms.append(("NetworkVoiceIRATCapability", capability))
-    return Characteristic("RATVoiceEntitleInfoDetails", tuple(parms))
+    return _Row(found.status, Characteristic("RATVoiceEntitleInfoDetails", tuple(parms)))
 
 
-def _statuses(rows: tuple[Characteristic, ...]) -> set[str]:
-    return {value for row in rows for name, value in row.parms if name == "EntitlementStatus"}
+def _message(given: DecisionInput, radio: _Radio, found: Standing) -> Parm:
+    text = text_of(given, found.message_id or radio.message_id)
+    return ("MessageForIncompatible", plain_text(text))

@@ -1,101 +1,198 @@
-"""ap2004, VoWiFi (GSMA TS.43 v12 §3): the service, terms and conditions, emergency address.
+"""ap2004, Wi-Fi calling (GSMA TS.43 v12 §3): whether it may be used, and what is missing.
 
-Table 20 ties the four statuses together. A device shows an error for EntitlementStatus 1 with an
-open TC_Status or AddrStatus, so that combination cannot leave this module.
+The combinations of table 20 alone leave this file: a phone shows an error for any other.
 """
 
-from datetime import datetime
-from enum import IntEnum
+from datetime import UTC, datetime
+from enum import Enum
+from typing import Final, NamedTuple
 
-from actors.entitlement.decision import Decision, DecisionInput, EntitlementStatus, service
+from actors.entitlement.decision import (
+    DISABLED,
+    ENABLED,
+    INCOMPATIBLE,
+    PROVISIONING,
+    Decision,
+    DecisionInput,
+    notification_parms,
+    text_of,
+)
+from actors.entitlement.services import Standing, standing
+from protocols.ts43.applications import WIFI_CALLING
 from protocols.ts43.document import Application, Parm, plain_text, plain_url
 from protocols.ts43.messages import VOWIFI_NOT_OFFERED
 
-
-class DataStatus(IntEnum):
-    """AddrStatus, TC_Status and ProvStatus (tables 17 to 19)."""
-
-    NOT_AVAILABLE = 0
-    AVAILABLE = 1
-    NOT_REQUIRED = 2
-    IN_PROGRESS = 3
+NOT_AVAILABLE: Final = 0  # TC_Status and AddrStatus (tables 16, 17)
+AVAILABLE: Final = 1
+NOT_REQUIRED: Final = 2
+IN_PROGRESS: Final = 3
+NOT_PROVISIONED: Final = 0  # ProvStatus (table 18); 2 and 3 are the same as above
+PROVISIONED: Final = 1
 
 
-_DONE = (DataStatus.AVAILABLE, DataStatus.NOT_REQUIRED)
+class Mode(Enum):
+    """What the client does with a combination (table 20)."""
+
+    CANNOT_BE_OFFERED = "cannot be offered"
+    SERVICE_DATA_MISSING = "service data missing"
+    SERVICE_DATA_BEING_UPDATED = "service data being updated"
+    SERVICE_BEING_PROVISIONED = "service being provisioned"
+    CAN_BE_ACTIVATED = "can be activated"
+
+
+class Address(NamedTuple):
+    """The emergency address as it stands now.
+
+    Attributes:
+        status: AddrStatus.
+        expiry: Unix time, None when it does not expire.
+        expired: it was there, and its time is over.
+    """
+
+    status: int
+    expiry: float | None = None
+    expired: bool = False
 
 
 def decide_wifi_calling(given: DecisionInput) -> Decision:
-    """Whether the device may call over Wi-Fi, and what its user still has to give."""
-    terms, address = _terms(given), _address(given)
-    provisioning = DataStatus(given.subscriber.vowifi_prov_status)
-    status, why = _status(given, terms, address, provisioning)
-    parms: list[Parm] = [("EntitlementStatus", str(int(status)))]
-    url = given.tenant.vowifi.service_flow_url
-    if url:
-        parms.append(("ServiceFlow_URL", plain_url(url)))
-        if given.websheet_user_data:
-            parms.append(("ServiceFlow_UserData", given.websheet_user_data))
-    if status is EntitlementStatus.INCOMPATIBLE:
-        parms.append(("MessageForIncompatible", given.text(VOWIFI_NOT_OFFERED)))
-    parms.append(("AddrStatus", str(int(address))))
-    if address is DataStatus.AVAILABLE:
-        parms += _address_parms(given)
-    parms.append(("TC_Status", str(int(terms))))
-    parms.append(("ProvStatus", str(int(provisioning))))
-    return Decision(Application("ap2004", tuple(parms)), f"VoWiFi {int(status)}: {why}")
+    """VoWiFi: entitlement, terms, address, provisioning, web sheet."""
+    subscriber, rules = given.subscriber, given.tenant.vowifi
+    found = standing(given, "vowifi")
+    terms = _known(subscriber.vowifi_tc_status) if rules.terms_required else NOT_REQUIRED
+    address = _address(given)
+    provisioning = _known(subscriber.vowifi_prov_status)
+    status, provisioning = _combine(found.status, terms, address.status, provisioning)
+    parms: list[Parm] = [("EntitlementStatus", str(status))]
+    parms.extend(_web_sheet(given))
+    parms.append(_message(given, found))
+    parms.append(("AddrStatus", str(address.status)))
+    parms.extend(_address_details(given, address))
+    parms.append(("TC_Status", str(terms)))
+    parms.append(("ProvStatus", str(provisioning)))
+    parms.extend(notification_parms(given))
+    shared = not given.user_data and not subscriber.vowifi_addr_identifier
+    return Decision(
+        Application(WIFI_CALLING, tuple(parms), shared=shared and address.expiry is None),
+        _reason(found, status, terms, address, provisioning),
+        status,
+    )
 
 
-def _status(
-    given: DecisionInput, terms: DataStatus, address: DataStatus, provisioning: DataStatus
-) -> tuple[EntitlementStatus, str]:
-    """Table 20, from the first thing that stands in the way to the last."""
-    allowed = service(given, "vowifi")
-    if allowed.status is not EntitlementStatus.ENABLED:
-        return allowed.status, allowed.why
-    for name, status in (("terms and conditions", terms), ("emergency address", address)):
-        if status is DataStatus.NOT_AVAILABLE:
-            return EntitlementStatus.DISABLED, f"{name} missing"
-    for name, status in (("terms and conditions", terms), ("emergency address", address)):
-        if status is DataStatus.IN_PROGRESS:
-            return EntitlementStatus.DISABLED, f"{name} being updated"
-    if provisioning not in _DONE:
-        return EntitlementStatus.DISABLED, "being provisioned in the network"
-    return EntitlementStatus.ENABLED, allowed.why
+def mode_of(status: int, terms: int, address: int, provisioning: int) -> Mode | None:
+    """What a client does with a combination; None for one that table 20 does not have."""
+    data = (terms, address)
+    if status == INCOMPATIBLE:
+        return Mode.CANNOT_BE_OFFERED
+    if status == PROVISIONING:
+        return Mode.SERVICE_BEING_PROVISIONED
+    if status == DISABLED and NOT_AVAILABLE in data:
+        return Mode.SERVICE_DATA_MISSING
+    if status == DISABLED and IN_PROGRESS in data:
+        return Mode.SERVICE_DATA_BEING_UPDATED
+    complete = NOT_AVAILABLE not in data and IN_PROGRESS not in data
+    provisioned = provisioning in (PROVISIONED, NOT_REQUIRED)
+    if status == DISABLED and not provisioned:
+        return Mode.SERVICE_BEING_PROVISIONED
+    if status == ENABLED and complete and provisioned:
+        return Mode.CAN_BE_ACTIVATED
+    return None
 
 
-def _terms(given: DecisionInput) -> DataStatus:
-    if not given.tenant.vowifi.terms_required:
-        return DataStatus.NOT_REQUIRED
-    return DataStatus(given.subscriber.vowifi_tc_status)
+def _combine(allowed: int, terms: int, address: int, provisioning: int) -> tuple[int, int]:
+    """(EntitlementStatus, ProvStatus) that table 20 has for these."""
+    if allowed in (INCOMPATIBLE, PROVISIONING):
+        return allowed, provisioning
+    if {NOT_AVAILABLE, IN_PROGRESS} & {terms, address}:
+        return DISABLED, provisioning
+    if allowed == DISABLED:
+        # Nothing is missing and it is not on: table 20 has that only while it is provisioned.
+        return DISABLED, IN_PROGRESS if provisioning == IN_PROGRESS else NOT_PROVISIONED
+    if provisioning == IN_PROGRESS:
+        return PROVISIONING, provisioning
+    return (DISABLED if provisioning == NOT_PROVISIONED else ENABLED), provisioning
 
 
-def _address(given: DecisionInput) -> DataStatus:
-    """An address that expired is as good as none."""
+def _known(value: int) -> int:
+    """A status of the record; one that TS.43 does not have counts as 0, which is always safe."""
+    return value if 0 <= value <= 3 else 0
+
+
+def _address(given: DecisionInput) -> Address:
+    """AddrStatus; an address whose time is over must be entered again (§3.1.3)."""
     if not given.tenant.vowifi.emergency_address_required:
-        return DataStatus.NOT_REQUIRED
-    status = DataStatus(given.subscriber.vowifi_addr_status)
-    if status is DataStatus.AVAILABLE and _expired(given.subscriber.vowifi_addr_expiry, given.now):
-        return DataStatus.NOT_AVAILABLE
-    return status
+        return Address(NOT_REQUIRED)
+    status = _known(given.subscriber.vowifi_addr_status)
+    if status != AVAILABLE or not given.subscriber.vowifi_addr_expiry:
+        return Address(status)
+    expiry = _unix_time(given.subscriber.vowifi_addr_expiry)
+    if expiry is not None and expiry <= given.now:
+        return Address(NOT_AVAILABLE, expired=True)
+    return Address(status, expiry)
 
 
-def _expired(expiry: str, now: float) -> bool:
-    """Whether an ISO 8601 time has passed; a date alone ends with its first moment in UTC."""
-    if not expiry:
-        return False
+def _unix_time(text: str) -> float | None:
+    """ISO 8601 as Unix time, UTC when no zone is given; None for what is no time."""
     try:
-        moment = datetime.fromisoformat(expiry)
-    except ValueError:
-        return False  # the import checks it; an unreadable one must not take the service away
-    if moment.tzinfo is None:
-        moment = datetime.fromisoformat(f"{moment.isoformat()}+00:00")
-    return moment.timestamp() <= now
+        moment = datetime.fromisoformat(text)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        return None
 
 
-def _address_parms(given: DecisionInput) -> list[Parm]:
-    parms = []
-    if given.subscriber.vowifi_addr_expiry:
-        parms.append(("AddrExpiry", plain_text(given.subscriber.vowifi_addr_expiry)))
+def _address_details(given: DecisionInput, address: Address) -> list[Parm]:
+    if address.status != AVAILABLE:
+        return []
+    parms: list[Parm] = []
+    if address.expiry is not None:
+        moment = datetime.fromtimestamp(address.expiry, UTC)
+        parms.append(("AddrExpiry", moment.strftime("%Y-%m-%dT%H:%M:%SZ")))
     if given.subscriber.vowifi_addr_identifier:
-        parms.append(("AddrIdentifier", plain_text(given.subscriber.vowifi_addr_identifier)))
+        identifier = plain_text(given.subscriber.vowifi_addr_identifier)
+        parms.append(("AddrIdentifier", identifier))
     return parms
+
+
+def _web_sheet(given: DecisionInput) -> list[Parm]:
+    """Mandatory (§3.1.2), but an empty value crashes clients: left out when not configured."""
+    url = given.tenant.vowifi.service_flow_url
+    if not url:
+        return []
+    parms = [("ServiceFlow_URL", plain_url(url))]
+    if given.user_data:
+        parms.append(("ServiceFlow_UserData", plain_url(given.user_data)))
+    return parms
+
+
+def _message(given: DecisionInput, found: Standing) -> Parm:
+    """Mandatory with every status (§3.1.6); shown for INCOMPATIBLE."""
+    text = text_of(given, found.message_id or VOWIFI_NOT_OFFERED)
+    return ("MessageForIncompatible", plain_text(text))
+
+
+_TERMS: Final = {
+    NOT_AVAILABLE: "the terms are not accepted",
+    IN_PROGRESS: "the terms are being accepted",
+}
+_ADDRESSES: Final = {
+    NOT_AVAILABLE: "the emergency address is missing",
+    IN_PROGRESS: "the emergency address is being checked",
+}
+_PROVISIONINGS: Final = {
+    NOT_PROVISIONED: "it is not provisioned",
+    IN_PROGRESS: "it is being provisioned",
+}
+
+
+def _reason(found: Standing, status: int, terms: int, address: Address, provisioning: int) -> str:
+    if status in (INCOMPATIBLE, ENABLED):
+        return f"VoWiFi {status}: {found.reason}"
+    causes = [found.reason]
+    if terms in _TERMS:
+        causes.append(_TERMS[terms])
+    if address.expired:
+        causes.append("the emergency address has expired")
+    elif address.status in _ADDRESSES:
+        causes.append(_ADDRESSES[address.status])
+    if len(causes) == 1 and found.status == ENABLED and provisioning in _PROVISIONINGS:
+        causes.append(_PROVISIONINGS[provisioning])
+    return f"VoWiFi {status}: {', '.join(causes)}"

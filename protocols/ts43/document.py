@@ -5,6 +5,7 @@ always texts. Use `plain_text` and `plain_url` for what comes from outside: the 
 what phones cannot read.
 """
 
+import re
 from typing import Final, Literal, NamedTuple
 from urllib.parse import quote
 
@@ -67,6 +68,7 @@ class DocumentError(Exception):
 # No entity but &amp; survives Android's client, so these cannot be sent at all.
 FORBIDDEN: Final = frozenset('<"')
 _LOOK_ALIKES: Final = str.maketrans({"<": "‹", ">": "›", '"': "”"})  # noqa: RUF001
+_SENDABLE_URL: Final = re.compile("[!#-;=?-~]*").fullmatch  # printable, without blank, " < >
 _URL_SAFE: Final = "!#$%&'()*+,/:;=?@[]~"
 
 
@@ -83,4 +85,4 @@ def plain_text(text: str) -> str:
 
 def plain_url(url: str) -> str:
     """A URL or its user data, where what XML attributes cannot carry is percent-encoded."""
-    return quote(url, safe=_URL_SAFE)
+    return url if _SENDABLE_URL(url) else quote(url, safe=_URL_SAFE)

@@ -9,7 +9,7 @@ from functools import lru_cache
 import msgspec
 
 from protocols.ts43.document import Application, Characteristic, Document, DocumentError, Parm
-from protocols.ts43.request import EAP_RELAY_KEY
+from protocols.ts43.eap_relay import EAP_RELAY_KEY
 
 _encode = msgspec.json.Encoder().encode
 
@@ -25,10 +25,10 @@ def render_json(document: Document) -> bytes:
     ]
     if document.token:
         parts.append(_token(document))
-    for application in document.applications:
-        parts.append(
-            _shared_application(application) if application.shared else _application(application)
-        )
+    parts.extend(
+        _shared_application(application) if application.shared else _application(application)
+        for application in document.applications
+    )
     parts.append(b"}")
     return b"".join(parts)
 

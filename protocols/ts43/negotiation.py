@@ -4,6 +4,7 @@ Real clients decide their parser by Content-Type, and what they put into Accept 
 the table is in `_formats`.
 """
 
+from collections.abc import Sequence
 from enum import Enum
 from functools import lru_cache
 from typing import Final, NamedTuple
@@ -31,6 +32,53 @@ class DocumentFormat(Enum):
 
     XML = "xml"
     JSON = "json"
+
+
+_FIELDS: Final = frozenset({b"accept", b"accept-language", b"accept-encoding", b"user-agent"})
+
+
+class Wishes(NamedTuple):
+    """What the header fields of a request say about the answer.
+
+    Attributes:
+        document_format: for a final document, when the tenant has no other wish.
+        takes_both_formats: the client takes XML as well as JSON, so the tenant may choose.
+        accepts_eap_relay: the client can do EAP-AKA over HTTP.
+        accepts_gzip: the body may be compressed.
+        accept_language, user_agent: as sent; empty when they were not.
+    """
+
+    document_format: DocumentFormat
+    takes_both_formats: bool
+    accepts_eap_relay: bool
+    accepts_gzip: bool
+    accept_language: str
+    user_agent: str
+
+
+def read_wishes(headers: Sequence[tuple[bytes, bytes]]) -> Wishes:
+    """Read the fields that matter; several of one name are one list (RFC 9110 §5.3)."""
+    fields: dict[bytes, bytes] = {}
+    for name, value in headers:
+        if name in _FIELDS:
+            fields[name] = fields[name] + b"," + value if name in fields else value
+    get = fields.get
+    accept = offer(get(b"accept", b""))
+    return Wishes(
+        accept.document_format,
+        accept.both,
+        accept.eap_relay,
+        accepts_gzip(get(b"accept-encoding", b"")),
+        get(b"accept-language", b"").decode("latin-1"),
+        get(b"user-agent", b"").decode("latin-1"),
+    )
+
+
+def preferred(
+    document_format: DocumentFormat, takes_both_formats: bool, prefer_json: bool
+) -> DocumentFormat:
+    """The form of a document for a tenant that prefers JSON or XML."""
+    return DocumentFormat.JSON if prefer_json and takes_both_formats else document_format
 
 
 class Offer(NamedTuple):

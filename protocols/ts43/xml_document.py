@@ -37,10 +37,10 @@ def render_xml(document: Document) -> bytes:
     ]
     if document.token:
         parts.append(_token(document))
-    for application in document.applications:
-        parts.append(
-            _shared_application(application) if application.shared else _application(application)
-        )
+    parts.extend(
+        _shared_application(application) if application.shared else _application(application)
+        for application in document.applications
+    )
     parts.append(_TAIL)
     return "".join(parts).encode()
 
