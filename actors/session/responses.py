@@ -6,13 +6,14 @@ network or of our own is 503 with Retry-After and Date, and never 500.
 
 from typing import Final
 
-from actors.backends.bss import Plan, Subscriber, SubscriberStatus
+from actors.backends.bss import Plan, Subscriber
 from actors.entitlement.applications import decide
+from actors.entitlement.composition import document as compose
 from actors.entitlement.decision import Decision, DecisionInput
 from actors.session.cookie import ResumePoint
 from config.model import Tenant
 from protocols.http.message import HttpResponse, text_response
-from protocols.ts43.document import Application, Document
+from protocols.ts43.messages import language_of
 from protocols.ts43.request import EapRelayAnswer, Ts43Request
 from protocols.ts43.responses import document_response
 
@@ -37,35 +38,46 @@ def document(
         notification_status: RegisterNotifStatus, None when nothing was registered.
         wall_clock: seconds of Unix time.
     """
-    given = DecisionInput(
-        subscriber=subscriber,
-        plan=plan,
-        tenant=tenant,
+    given = decision_input(
+        tenant,
+        subscriber,
+        plan,
         entitlement_version=request.entitlement_version,
         accept_language=request.accept_language,
-        now=wall_clock,
+        wall_clock=wall_clock,
         boost_type=request.boost_type,
+        notification_status=notification_status,
     )
-    decisions = tuple(decide(app_id, given) for app_id in request.apps)
-    versions = tenant.versions
-    barred = subscriber.status is SubscriberStatus.BARRED
-    content = Document(
-        # VERS of 0, -1 and -2 tells the device to stop, each in its way (RCC.14).
-        version=versions.barred if barred else 1,
-        validity_seconds=versions.barred if barred else versions.validity_seconds,
-        applications=tuple(_registered(one.application, notification_status) for one in decisions),
-        token=token,
-        token_validity_seconds=token_seconds,
+    decisions = tuple([decide(app_id, given) for app_id in request.apps])
+    content = compose(
+        decisions, subscriber, tenant, token=token, token_validity_seconds=token_seconds
     )
     form = request.format_for(tenant.prefer_json)
     return document_response(content, form, request.accepts_gzip, GZIP_FROM_OCTETS), decisions
 
 
-def _registered(application: Application, status: int | None) -> Application:
-    """With RegisterNotifStatus, when the request registered for notifications (§2.9.5)."""
-    if status is None:
-        return application
-    return application._replace(parms=(*application.parms, ("RegisterNotifStatus", str(status))))
+def decision_input(
+    tenant: Tenant,
+    subscriber: Subscriber,
+    plan: Plan,
+    *,
+    entitlement_version: tuple[int, int],
+    accept_language: str,
+    wall_clock: float,
+    boost_type: int | None = None,
+    notification_status: int | None = None,
+) -> DecisionInput:
+    """What the decisions of one request are made from."""
+    return DecisionInput(
+        subscriber=subscriber,
+        plan=plan,
+        tenant=tenant,
+        entitlement_version=entitlement_version,
+        language=language_of(accept_language, tenant.default_language, tenant.messages),
+        now=wall_clock,
+        boost_type=boost_type,
+        notification_status=notification_status,
+    )
 
 
 def take_form(request: Ts43Request, answer: EapRelayAnswer) -> None:
