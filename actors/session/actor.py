@@ -85,8 +85,9 @@ class Session:
         name: for traces, and part of the Diameter Session-Id.
         conversation: of EAP; None for a session by token.
         imsi: authenticated, or before that what the device says of itself.
-        cookie, subscriber_key, device, alarm_at: where the registry filed it, when the timer
-            wheel rings for it (0: it will not); only `Sessions` touches them.
+        cookie, subscriber_key, device, alarm_at, leg_began, away_seconds, der_sent: where the
+            registry filed it, when the timer wheel rings for it (0: it will not), and what its
+            current HTTP leg has taken; only `Sessions` touches them.
 
     Messages arrive one at a time and in order. `receive` never waits, and never raises for
     something that a device, the AAA or the BSS did. An exception is a bug: the pool ends this
@@ -103,10 +104,13 @@ class Session:
         "_subscriber",
         "_undelivered",
         "alarm_at",
+        "away_seconds",
         "conversation",
         "cookie",
+        "der_sent",
         "device",
         "imsi",
+        "leg_began",
         "name",
         "state",
         "subscriber_key",
@@ -133,6 +137,9 @@ class Session:
         self.subscriber_key: tuple[str, str, str] | None = None
         self.device: tuple[str, str] | None = None
         self.alarm_at = 0.0
+        self.leg_began = 0.0
+        self.away_seconds = 0.0
+        self.der_sent = 0.0
         self._rules = rules
         self._request: Ts43Request | None = None
         self._exchange: Exchange | None = None

@@ -36,6 +36,11 @@ class Exchange(Protocol):
         """Address of the client."""
         ...
 
+    @property
+    def http_version(self) -> str:
+        """`1.0`, `1.1` or `2`, for counters."""
+        ...
+
     def answer(self, response: HttpResponse) -> None:
         """Give the response; ignored when the exchange is gone."""
         ...

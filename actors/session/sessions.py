@@ -62,7 +62,7 @@ from actors.tenants import Tenants
 from actors.trace.recorder import TraceRecorder
 from config.model import Sessions as Limits
 from config.model import Tenant
-from protocols.http.message import HttpRequest
+from protocols.http.message import HttpRequest, HttpResponse
 from protocols.identity import Nai
 from protocols.ts43.challenge import challenge
 from protocols.ts43.cookies import set_cookie
@@ -243,12 +243,15 @@ class Sessions:
     def _tell_for(
         self, cell: SessionCell, message: Message, exchange: Exchange, http: HttpRequest
     ) -> None:
+        session = cell.actor
+        session.leg_began = trio.current_time()
+        session.away_seconds = 0.0
         if self._recorder.armed:
-            self._trace.asked(cell.actor, http, exchange)
+            self._trace.asked(session, http, exchange)
         if self.pool.tell(cell, message):
             exchange.on_gone = partial(self._device_gone, cell, exchange)
         else:
-            self._excuse(cell.actor.tenant, exchange, "mailbox full")
+            self._excuse(session.tenant, exchange, "mailbox full")
 
     def _device_gone(self, cell: SessionCell, exchange: Exchange) -> None:
         self.pool.tell(cell, DeviceGone(exchange))
@@ -339,19 +342,25 @@ class Sessions:
 
     def _send_der(self, cell: SessionCell, effect: SendDer) -> None:
         self._by_diameter.setdefault(effect.request.session_id, cell)
+        cell.actor.der_sent = trio.current_time()
         self._aaa.request(effect.request, partial(self._aaa_outcome, cell))
 
     def _aaa_outcome(self, cell: SessionCell, outcome: EapOutcome) -> None:
-        tenant = cell.actor.tenant
-        application = tenant.authentication.application
+        session = cell.actor
+        tenant = session.tenant.id
+        application = session.tenant.authentication.application
+        seconds = trio.current_time() - session.der_sent
+        session.away_seconds += seconds
+        if self._recorder.armed:
+            self._trace.aaa_outcome(session, outcome, seconds)
         if isinstance(outcome, EapAnswer):
-            self._counters.diameter(tenant.id, application, outcome.vendor, outcome.code)
+            peer = outcome.peer
+            self._counters.diameter(tenant, application, outcome.vendor, outcome.code, peer)
+            self._counters.diameter_leg(peer, seconds)
             self.pool.tell(cell, AaaAnswered(outcome))
         else:
-            self._counters.no_answer(tenant.id, application, outcome.reason.value)
+            self._counters.no_answer(tenant, application, outcome.reason.value)
             self.pool.tell(cell, AaaFailed(outcome))
-        if self._recorder.armed:
-            self._trace.aaa_outcome(cell.actor, outcome)
 
     def _send_str(self, cell: SessionCell, effect: SendStr) -> None:
         self._aaa.terminate(effect.request)
@@ -386,7 +395,7 @@ class Sessions:
             self._by_cookie[session.cookie] = cell
         exchange.on_gone = None
         response = challenge(effect.packet, set_cookie(session.cookie))
-        exchange.answer(response)
+        self._give(session, exchange, response)
         if self._recorder.armed:
             self._trace.answered(session, response, (), exchange)
 
@@ -399,9 +408,15 @@ class Sessions:
             )
         if exchange is not None:
             exchange.on_gone = None
-            exchange.answer(effect.response)
+            self._give(session, exchange, effect.response)
         if self._recorder.armed:
             self._trace.answered(session, effect.response, effect.decisions, exchange)
+
+    def _give(self, session: Session, exchange: Exchange, response: HttpResponse) -> None:
+        """The answer on its way, counted and timed."""
+        self._counters.http(session.tenant.id, response.status, exchange.http_version)
+        self._counters.leg(trio.current_time() - session.leg_began, session.away_seconds)
+        exchange.answer(response)
 
     def _wake_at(self, cell: SessionCell, effect: WakeAt) -> None:
         session = cell.actor

@@ -23,15 +23,15 @@ class SessionTrace:
         """A device sent something."""
         self._record(session, "http", "in", request, exchange.peer)
 
-    def aaa_outcome(self, session: Session, outcome: EapOutcome) -> None:
-        """A DER and what came of it."""
+    def aaa_outcome(self, session: Session, outcome: EapOutcome, seconds: float) -> None:
+        """A DER, sent `seconds` ago, and what came of it."""
         leg: Leg = "swa" if session.tenant.authentication.application == "swa" else "swm"
         if isinstance(outcome, EapAnswer):
-            self._record(session, leg, "out", outcome.request_raw, outcome.peer)
+            self._record(session, leg, "out", outcome.request_raw, outcome.peer, seconds)
             self._record(session, leg, "in", outcome.raw, outcome.peer)
         else:
             if outcome.request_raw:
-                self._record(session, leg, "out", outcome.request_raw)
+                self._record(session, leg, "out", outcome.request_raw, "", seconds)
             self._record(session, leg, "in", f"no answer: {outcome.reason.value}")
 
     def answered(
@@ -47,13 +47,19 @@ class SessionTrace:
         self._record(session, "http", "out", response, "" if exchange is None else exchange.peer)
 
     def _record(
-        self, session: Session, leg: Leg, direction: Direction, payload: Payload, peer: str = ""
+        self,
+        session: Session,
+        leg: Leg,
+        direction: Direction,
+        payload: Payload,
+        peer: str = "",
+        seconds_ago: float = 0.0,
     ) -> None:
         imsi = session.imsi
         if imsi and self._recorder.wants(imsi):
             self._recorder.record(
                 TraceEvent(
-                    time=time.time(),
+                    time=time.time() - seconds_ago,
                     exchange=session.name,
                     tenant=session.tenant.id,
                     imsi=imsi,

@@ -47,6 +47,7 @@ class FakeExchange:
         self.gone = False
         self.server_name = "localhost"
         self.peer = "127.0.0.1"
+        self.http_version = "2"
 
     def answer(self, response: HttpResponse) -> None:
         self.answers.append(response)
