@@ -139,10 +139,13 @@ class DeviceConnection:
         if not transport.stalled:  # while it is, nothing is read: the peer must read first
             data = transport.receive()
             machine = self._machine
-            if machine is None and transport.handshake_done:
+            begins = machine is None and transport.handshake_done
+            if begins:
                 machine = self._begin(now)
             if data and machine is not None:
                 self._deliver(machine.receive(data, now))
+            if begins and self._owner.draining:
+                self.close_gracefully(now)  # the first request, if it was quick, is answered
             if transport.ended:
                 self._peer_ended(now)
                 return
@@ -165,8 +168,6 @@ class DeviceConnection:
         self._machine = machine
         owner.counters.protocols[protocol] += 1
         owner.established(self)
-        if owner.draining:
-            machine.close_gracefully(now)
         return machine
 
     def _deliver(self, events: list[Event]) -> None:

@@ -66,15 +66,17 @@ class OpenConnections:
         """The limit that forbids one more connection, or nothing."""
         if len(self.by_descriptor) >= self._max_connections:
             return "max_connections"
-        if len(self.handshaking) >= self._max_handshakes:
-            oldest = next(iter(self.handshaking))
-            if now - oldest.since < CROWDED_SECONDS:
-                return "max_handshakes"
-            oldest.close("crowded_out")
+        if self._crowded() and now - next(iter(self.handshaking)).since < CROWDED_SECONDS:
+            return "max_handshakes"
         return ""
 
+    def _crowded(self) -> bool:
+        return len(self.handshaking) >= self._max_handshakes
+
     def welcome(self, connected: socket.socket, peer: str, now: float) -> None:
-        """Take a socket that was just accepted."""
+        """Take a socket that was just accepted, when there is room."""
+        if self._crowded():
+            next(iter(self.handshaking)).close("crowded_out")
         self.counters.accepted += 1
         connected.setblocking(False)
         connection = DeviceConnection(self, connected, peer, now)

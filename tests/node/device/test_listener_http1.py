@@ -2,29 +2,24 @@
 
 import socket
 import struct
-from collections.abc import Callable
-from typing import Any
 
 import pytest
 import trio
 
 from node.device.exchange import Exchange
 from protocols.http.message import HttpRequest, HttpResponse
-
-
-def later(_request: HttpRequest, _exchange: Exchange) -> None:
-    """Somebody else answers."""
+from tests.node.device.running_listener import Listening, answer_later, read_response
 
 
 @pytest.mark.parametrize("alpn", [("http/1.1",), ("http/1.1", "spdy/3"), ()])
 async def test_a_request_is_answered_and_the_connection_kept(
-    listening: Callable[..., Any], reading: Callable[..., Any], alpn: tuple[str, ...]
+    listening: Listening, alpn: tuple[str, ...]
 ) -> None:
     async with listening() as running:
         tls = await running.connect_tls(*alpn)
         for target in (b"/one", b"/two?x=1"):
             await tls.send_all(b"GET " + target + b" HTTP/1.1\r\nhost: localhost\r\n\r\n")
-            head, body = await reading(tls)
+            head, body = await read_response(tls)
             assert head.startswith(b"HTTP/1.1 200")
             assert body == target
         statistics = running.listener.statistics()
@@ -35,10 +30,8 @@ async def test_a_request_is_answered_and_the_connection_kept(
         assert running.listener.statistics().closed == {"peer_closed": 1}
 
 
-async def test_an_answer_may_come_later_from_elsewhere(
-    listening: Callable[..., Any], reading: Callable[..., Any]
-) -> None:
-    async with listening(later) as running:
+async def test_an_answer_may_come_later_from_elsewhere(listening: Listening) -> None:
+    async with listening(answer_later) as running:
         tls = await running.connect_tls()
         await tls.send_all(b"POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\n\r\nhi")
         await running.until(lambda now: now.requests == 1)
@@ -50,24 +43,22 @@ async def test_an_answer_may_come_later_from_elsewhere(
         exchange.answer(HttpResponse(200, b"text/plain", b"first"))
         exchange.answer(HttpResponse(500, b"text/plain", b"second"))
         running.turn.end()
-        head, body = await reading(tls)
+        head, body = await read_response(tls)
         assert head.startswith(b"HTTP/1.1 200")
         assert body == b"first"
         assert (exchange.gone, exchange.answered) == (False, True)
 
 
-async def test_octet_by_octet_is_the_same(
-    listening: Callable[..., Any], reading: Callable[..., Any]
-) -> None:
+async def test_octet_by_octet_is_the_same(listening: Listening) -> None:
     async with listening() as running:
         tls = await running.connect_tls()
         for octet in b"GET /slow HTTP/1.1\r\nhost: localhost\r\n\r\n":
             await tls.send_all(bytes([octet]))
-        assert (await reading(tls))[1] == b"/slow"
+        assert (await read_response(tls))[1] == b"/slow"
 
 
 async def test_many_records_of_one_segment_are_all_read_before_the_answer(
-    listening: Callable[..., Any], reading: Callable[..., Any]
+    listening: Listening,
 ) -> None:
     """`SSLObject.read` gives one record at a time: the body comes in 100 of them."""
     async with listening() as running:
@@ -77,12 +68,12 @@ async def test_many_records_of_one_segment_are_all_read_before_the_answer(
         for _ in range(100):
             tls._ssl_object.write(b"x" * 100)
         await tls.transport_stream.send_all(outgoing.read())
-        assert (await reading(tls))[1] == b"/r"
+        assert (await read_response(tls))[1] == b"/r"
         assert running.requests[0].body == b"x" * 10_000
 
 
-async def test_a_reset_tells_whoever_works_for_the_device(listening: Callable[..., Any]) -> None:
-    async with listening(later) as running:
+async def test_a_reset_tells_whoever_works_for_the_device(listening: Listening) -> None:
+    async with listening(answer_later) as running:
         tls = await running.connect_tls()
         await tls.send_all(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n")
         await running.until(lambda now: now.requests == 1)
@@ -105,9 +96,9 @@ async def test_a_reset_tells_whoever_works_for_the_device(listening: Callable[..
 
 
 async def test_a_device_that_leaves_without_close_notify_is_no_error(
-    listening: Callable[..., Any],
+    listening: Listening,
 ) -> None:
-    async with listening(later) as running:
+    async with listening(answer_later) as running:
         tls = await running.connect_tls()
         await tls.send_all(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n")
         await running.until(lambda now: now.requests == 1)
@@ -120,9 +111,9 @@ async def test_a_device_that_leaves_without_close_notify_is_no_error(
 
 
 async def test_mail_about_a_lost_device_is_worked_off_in_the_same_turn(
-    listening: Callable[..., Any],
+    listening: Listening,
 ) -> None:
-    async with listening(later) as running:
+    async with listening(answer_later) as running:
         mail: list[str] = []
         worked_off: list[str] = []
 
@@ -140,9 +131,7 @@ async def test_mail_about_a_lost_device_is_worked_off_in_the_same_turn(
         assert worked_off == ["gone"]
 
 
-async def test_a_handler_with_a_bug_costs_one_503(
-    listening: Callable[..., Any], reading: Callable[..., Any]
-) -> None:
+async def test_a_handler_with_a_bug_costs_one_503(listening: Listening) -> None:
     def fail(request: HttpRequest, exchange: Exchange) -> None:
         if request.target == b"/bug":
             raise KeyError("a bug")
@@ -151,18 +140,16 @@ async def test_a_handler_with_a_bug_costs_one_503(
     async with listening(fail, bugs_expected=True) as running:
         tls = await running.connect_tls()
         await tls.send_all(b"GET /bug HTTP/1.1\r\nhost: localhost\r\n\r\n")
-        head, _ = await reading(tls)
+        head, _ = await read_response(tls)
         assert head.startswith(b"HTTP/1.1 503")
         assert b"retry-after: 30" in head.lower()
         await tls.send_all(b"GET /fine HTTP/1.1\r\nhost: localhost\r\n\r\n")
-        assert (await reading(tls))[1] == b"fine"
+        assert (await read_response(tls))[1] == b"fine"
         assert running.listener.statistics().crashes == 1
         assert [type(error) for error in running.crashes] == [KeyError]
 
 
-async def test_a_field_that_would_split_the_response_becomes_a_503(
-    listening: Callable[..., Any], reading: Callable[..., Any]
-) -> None:
+async def test_a_field_that_would_split_the_response_becomes_a_503(listening: Listening) -> None:
     def split(_request: HttpRequest, exchange: Exchange) -> None:
         fields = ((b"location", b"x\r\nset-cookie: y"),)
         exchange.answer(HttpResponse(302, b"text/plain", b"", fields))
@@ -170,19 +157,17 @@ async def test_a_field_that_would_split_the_response_becomes_a_503(
     async with listening(split, bugs_expected=True) as running:
         tls = await running.connect_tls()
         await tls.send_all(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n")
-        head, _ = await reading(tls)
+        head, _ = await read_response(tls)
         assert head.startswith(b"HTTP/1.1 503")
         assert b"set-cookie" not in head
         assert running.listener.statistics().crashes == 1
 
 
-async def test_a_callback_with_a_bug_ends_nothing(
-    listening: Callable[..., Any], reading: Callable[..., Any]
-) -> None:
+async def test_a_callback_with_a_bug_ends_nothing(listening: Listening) -> None:
     def fail() -> None:
         raise KeyError("a bug")
 
-    async with listening(later, bugs_expected=True) as running:
+    async with listening(answer_later, bugs_expected=True) as running:
         first = await running.connect_tls()
         await first.send_all(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n")
         await running.until(lambda now: now.requests == 1)
@@ -194,11 +179,11 @@ async def test_a_callback_with_a_bug_ends_nothing(
         await running.until(lambda now: now.requests == 2)
         running.exchanges[1].answer(HttpResponse(200, b"text/plain", b"fine"))
         running.turn.end()
-        assert (await reading(second))[1] == b"fine"
+        assert (await read_response(second))[1] == b"fine"
 
 
 async def test_connection_close_is_answered_then_closed_with_close_notify(
-    listening: Callable[..., Any],
+    listening: Listening,
 ) -> None:
     async with listening() as running:
         tls = await running.connect_tls()
@@ -213,13 +198,11 @@ async def test_connection_close_is_answered_then_closed_with_close_notify(
         assert running.listener.statistics().closed == {"ended": 1}
 
 
-async def test_a_protocol_error_is_answered_and_counted_by_name(
-    listening: Callable[..., Any], reading: Callable[..., Any]
-) -> None:
+async def test_a_protocol_error_is_answered_and_counted_by_name(listening: Listening) -> None:
     async with listening() as running:
         tls = await running.connect_tls()
         await tls.send_all(b"GET / HTTP/9.9\r\n\r\n")
-        assert (await reading(tls))[0].startswith(b"HTTP/1.1 ")
+        assert (await read_response(tls))[0].startswith(b"HTTP/1.1 ")
         await tls.aclose()
         await running.until(lambda now: now.open == 0)
         errors = running.listener.statistics().protocol_errors
@@ -228,10 +211,10 @@ async def test_a_protocol_error_is_answered_and_counted_by_name(
 
 
 async def test_stopping_the_listener_closes_everything_and_tells_the_waiting(
-    listening: Callable[..., Any],
+    listening: Listening,
 ) -> None:
     told: list[str] = []
-    async with listening(later) as running:
+    async with listening(answer_later) as running:
         tls = await running.connect_tls()
         await tls.send_all(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n")
         await running.until(lambda now: now.requests == 1)
