@@ -7,6 +7,7 @@ are decoded by the hpack library, so that the node's own HPACK meets one that is
 """
 
 import ssl
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -67,6 +68,17 @@ def tls_context(ca_file: str | None = None, *, http2: bool = True) -> ssl.SSLCon
         context.load_verify_locations(ca_file)
     context.set_alpn_protocols(["h2", "http/1.1"] if http2 else ["http/1.1"])
     return context
+
+
+def _reason(error: Exception) -> str:
+    return "too slow" if isinstance(error, trio.TooSlowError) else str(error)
+
+
+def _gunzipped(body: bytes) -> bytes:
+    try:
+        return zlib.decompress(body, 16 + zlib.MAX_WBITS)
+    except zlib.error as error:
+        raise DeviceHttpError(f"gzip: {error}") from None
 
 
 class _TlsTransport:
@@ -185,7 +197,7 @@ class DeviceConnection:
                 return connection
         except (OSError, trio.TooSlowError) as error:
             socket.close()
-            raise DeviceHttpError(f"no connection: {error or 'too slow'}") from error
+            raise DeviceHttpError(f"no connection: {_reason(error)}") from error
         except BaseException:
             socket.close()
             raise
@@ -197,7 +209,7 @@ class DeviceConnection:
         headers: Sequence[Field] = (),
         body: bytes = b"",
     ) -> Response:
-        """One exchange. Content-Length and Host are added.
+        """One exchange. Content-Length and Host are added; a gzip body comes back expanded.
 
         Raises:
             DeviceHttpError: the connection ended, the answer is malformed, or it is too slow.
@@ -214,10 +226,13 @@ class DeviceConnection:
                         pass
                     status, fields, content = exchange.status, exchange.headers, exchange.body
                     self.closed = exchange.must_close
-                return Response(status, fields, content)
+                response = Response(status, fields, content)
+                if response.header(b"content-encoding") == b"gzip":
+                    return Response(status, fields, _gunzipped(content))
+                return response
         except (OSError, trio.TooSlowError, trio.BrokenResourceError) as error:
             self.close()
-            raise DeviceHttpError(f"no answer: {error or 'too slow'}") from error
+            raise DeviceHttpError(f"no answer: {_reason(error)}") from error
         except DeviceHttpError:
             self.close()
             raise
