@@ -76,7 +76,7 @@ class Node:
             tenants=self.tenants,
         )
         self.router.on_server_request = self.sessions.serve_aaa
-        self.surface = Ts43Surface(self.sessions, self.tenants, self.counters)
+        self.surface = Ts43Surface(self.sessions, self.counters, self.tenants, config.device.paths)
         self.listener = DeviceListener(config.device, self.surface.handle, self.turn)
         self.supervisor = Supervisor("node", crashed=_crashed)
         self.explainer = Explainer(self.store, self.tenants, time.time)
@@ -160,7 +160,7 @@ class Node:
         changed = differences(self._config, fresh)
         self._config = fresh
         self.tenants = Tenants(fresh)
-        self.surface.tenants = self.tenants
+        self.surface.reload(self.tenants, fresh.device.paths)
         self.explainer.tenants = self.tenants
         self.sessions.reload(fresh.sessions, self.tenants)
         self.router.reload(fresh.diameter)

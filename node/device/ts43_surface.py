@@ -4,6 +4,7 @@ No decisions: what is wrong with a request is in `protocols/ts43`, whose it is i
 what happens next in `actors/session`.
 """
 
+from collections.abc import Iterable
 from functools import partial
 
 from actors.counters import Counters
@@ -12,7 +13,7 @@ from actors.session.messages import Exchange
 from actors.session.sessions import Sessions
 from actors.tenants import Tenants
 from config.model import Tenant
-from protocols.http.message import HttpRequest
+from protocols.http.message import HttpRequest, text_response
 from protocols.identity import Nai
 from protocols.ts43.request import EapRelayAnswer, Ts43Request, parse_request
 from protocols.ts43.request_error import RequestError
@@ -22,13 +23,32 @@ from protocols.ts43.responses import authenticate, forbidden
 class Ts43Surface:
     """Takes the listener's requests; the answer goes to their exchange, now or later."""
 
-    def __init__(self, sessions: Sessions, tenants: Tenants, counters: Counters) -> None:
+    def __init__(
+        self, sessions: Sessions, counters: Counters, tenants: Tenants, paths: Iterable[str]
+    ) -> None:
+        """Take the parts; `reload` replaces the last two.
+
+        Args:
+            sessions: where requests go.
+            counters: of bad input.
+            tenants: whose request it is.
+            paths: where the protocol is served; anything else is 404.
+        """
         self._sessions = sessions
-        self.tenants = tenants
         self._counters = counters
+        self.reload(tenants, paths)
+
+    def reload(self, tenants: Tenants, paths: Iterable[str]) -> None:
+        """Use a new configuration for the requests to come."""
+        self._tenants = tenants
+        own = (path for tenant in tenants for path in tenant.paths)
+        self._paths = frozenset(path.encode() for path in (*paths, *own))
 
     def handle(self, request: HttpRequest, exchange: Exchange) -> None:
         """Serve one request."""
+        if request.target.partition(b"?")[0] not in self._paths:
+            self._counters.bad_input("ts43", "unknown path")
+            return exchange.answer(text_response(404, "nothing is served at this path"))
         try:
             parsed = parse_request(request)
             if isinstance(parsed, EapRelayAnswer):
@@ -40,7 +60,7 @@ class Ts43Surface:
             exchange.answer(error.response())
 
     def _serve(self, request: Ts43Request, exchange: Exchange, http: HttpRequest) -> None:
-        tenant = self.tenants.find(
+        tenant = self._tenants.find(
             exchange.server_name,
             Nai(request.eap_id) if request.eap_id else None,
             request.imsi or None,
