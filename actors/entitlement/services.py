@@ -1,5 +1,6 @@
 """What a line may do with one service: subscription, then the line's override, then the plan."""
 
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from actors.backends.bss import SubscriberStatus
@@ -59,6 +60,11 @@ def standing(given: DecisionInput, service: str) -> Standing:
     for name, override in subscriber.overrides:
         if name == service and override in _OVERRIDES:
             return Standing(_OVERRIDES[override], f"{service} is {_REASONS[override]}")
-    if service in plan.services:
-        return Standing(ENABLED, f"plan {plan.plan_id} has {service}")
-    return Standing(INCOMPATIBLE, f"plan {plan.plan_id} lacks {service}")
+    return _by_plan(plan.plan_id, service, service in plan.services)
+
+
+@lru_cache(maxsize=1024)
+def _by_plan(plan_id: str, service: str, has: bool) -> Standing:
+    if has:
+        return Standing(ENABLED, f"plan {plan_id} has {service}")
+    return Standing(INCOMPATIBLE, f"plan {plan_id} lacks {service}")

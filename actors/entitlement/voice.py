@@ -4,6 +4,7 @@ From entitlement_version 7.0 on a list of RATVoiceEntitleInfoDetails, before tha
 VoLTE.
 """
 
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from actors.entitlement.decision import (
@@ -17,7 +18,12 @@ from actors.entitlement.decision import (
 from actors.entitlement.services import Standing, standing
 from protocols.ts43.applications import VOICE
 from protocols.ts43.document import Application, Characteristic, Parm, plain_text
-from protocols.ts43.messages import VOLTE_NOT_OFFERED, VONR_NOT_OFFERED
+from protocols.ts43.messages import (
+    VOLTE_NOT_OFFERED,
+    VOLTE_ROAMING_NOT_OFFERED,
+    VONR_NOT_OFFERED,
+    VONR_ROAMING_NOT_OFFERED,
+)
 
 FIRST_NESTED_VERSION: Final = (7, 0)
 
@@ -29,17 +35,22 @@ ROAMING: Final = "3"
 
 
 class _Radio(NamedTuple):
-    """One radio access: its name, AccessType, services, message."""
+    """One radio access: its name, AccessType, services at home and roaming, their messages."""
 
     name: str
     access_type: str
     home: str
     roaming: str
-    message_id: str
+    home_message: str
+    roaming_message: str
 
 
-_VOLTE: Final = _Radio("VoLTE", LTE, "volte", "volte-roaming", VOLTE_NOT_OFFERED)
-_VONR: Final = _Radio("VoNR", NG_RAN, "vonr", "vonr-roaming", VONR_NOT_OFFERED)
+_VOLTE: Final = _Radio(
+    "VoLTE", LTE, "volte", "volte-roaming", VOLTE_NOT_OFFERED, VOLTE_ROAMING_NOT_OFFERED
+)
+_VONR: Final = _Radio(
+    "VoNR", NG_RAN, "vonr", "vonr-roaming", VONR_NOT_OFFERED, VONR_ROAMING_NOT_OFFERED
+)
 
 
 def decide_voice(given: DecisionInput) -> Decision:
@@ -71,7 +82,7 @@ def _flat(given: DecisionInput) -> Decision:
     found = standing(given, _VOLTE.home)
     parms: list[Parm] = [("EntitlementStatus", str(found.status))]
     if found.status == INCOMPATIBLE:
-        parms.append(_message(given, _VOLTE, found))
+        parms.append(("MessageForIncompatible", _text(given, found, _VOLTE.home_message)))
     parms.extend(notification_parms(given))
     reason = f"VoLTE {found.status}: {found.reason}"
     return Decision(Application(VOICE, tuple(parms)), reason, found.status)
@@ -82,34 +93,37 @@ def _rows(given: DecisionInput, radio: _Radio, capability: str) -> tuple[tuple[_
     home = standing(given, radio.home)
     roaming = standing(given, radio.roaming) if home.status == ENABLED else home
     reason = f"{radio.name} {home.status}: {home.reason}"
+    home_text = _text(given, home, radio.home_message)
     if roaming.status == home.status:
         # Not there, or the same there: one row for all networks.
-        return (_row(given, radio, EVERYWHERE, home, capability),), reason
+        return (_row(radio.access_type, EVERYWHERE, home.status, home_text, capability),), reason
+    roaming_text = _text(given, roaming, radio.roaming_message)
     rows = (
-        _row(given, radio, HOME, home, capability),
-        _row(given, radio, ROAMING, roaming, capability),
+        _row(radio.access_type, HOME, home.status, home_text, capability),
+        _row(radio.access_type, ROAMING, roaming.status, roaming_text, capability),
     )
     return rows, f"{reason}; {radio.name} roaming {roaming.status}: {roaming.reason}"
 
 
-def _row(
-    given: DecisionInput, radio: _Radio, network: str, found: Standing, capability: str
-) -> _Row:
+@lru_cache(maxsize=512)
+def _row(access_type: str, network: str, status: int, text: str, capability: str) -> _Row:
     """One RATVoiceEntitleInfoDetails (table 21)."""
     parms: list[Parm] = [
-        ("AccessType", radio.access_type),
+        ("AccessType", access_type),
         ("HomeRoamingNWType", network),
-        ("EntitlementStatus", str(found.status)),
+        ("EntitlementStatus", str(status)),
     ]
-    if found.status == INCOMPATIBLE:
-        parms.append(_message(given, radio, found))
-    elif found.status == ENABLED and capability:
+    if text:
+        parms.append(("MessageForIncompatible", text))
+    elif status == ENABLED and capability:
         # Table 21 has the second spelling; the samples and Android have the first.
         parms.append(("NetworkVoiceIRATCapablity", capability))
         parms.append(("NetworkVoiceIRATCapability", capability))
-    return _Row(found.status, Characteristic("RATVoiceEntitleInfoDetails", tuple(parms)))
+    return _Row(status, Characteristic("RATVoiceEntitleInfoDetails", tuple(parms)))
 
 
-def _message(given: DecisionInput, radio: _Radio, found: Standing) -> Parm:
-    text = text_of(given, found.message_id or radio.message_id)
-    return ("MessageForIncompatible", plain_text(text))
+def _text(given: DecisionInput, found: Standing, message_id: str) -> str:
+    """MessageForIncompatible; empty for any other status, where it must not be sent."""
+    if found.status != INCOMPATIBLE:
+        return ""
+    return plain_text(text_of(given, found.message_id or message_id))

@@ -4,12 +4,15 @@ Tenants replace or add texts in `[tenants.messages]`: message id -> language -> 
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 from protocols.ts43.languages import choose_language
 
 VOLTE_NOT_OFFERED: Final = "volte-not-offered"
+VOLTE_ROAMING_NOT_OFFERED: Final = "volte-roaming-not-offered"
 VONR_NOT_OFFERED: Final = "vonr-not-offered"
+VONR_ROAMING_NOT_OFFERED: Final = "vonr-roaming-not-offered"
 VOWIFI_NOT_OFFERED: Final = "vowifi-not-offered"
 BOOST_NOT_OFFERED: Final = "boost-not-offered"
 APPLICATION_NOT_OFFERED: Final = "application-not-offered"
@@ -25,11 +28,23 @@ DEFAULT_MESSAGES: Final[Mapping[str, Mapping[str, str]]] = {
         "de": "Telefonieren über LTE ist in Ihrem Tarif nicht verfügbar.",
         "es": "La voz sobre LTE no está disponible con su tarifa.",
     },
+    VOLTE_ROAMING_NOT_OFFERED: {
+        "en": "Voice over LTE is not available abroad with your plan.",
+        "fr": "La voix sur LTE n'est pas disponible à l'étranger avec votre forfait.",
+        "de": "Telefonieren über LTE ist in Ihrem Tarif im Ausland nicht verfügbar.",
+        "es": "La voz sobre LTE no está disponible en el extranjero con su tarifa.",
+    },
     VONR_NOT_OFFERED: {
         "en": "Voice over 5G is not available with your plan.",
         "fr": "La voix sur 5G n'est pas disponible avec votre forfait.",
         "de": "Telefonieren über 5G ist in Ihrem Tarif nicht verfügbar.",
         "es": "La voz sobre 5G no está disponible con su tarifa.",
+    },
+    VONR_ROAMING_NOT_OFFERED: {
+        "en": "Voice over 5G is not available abroad with your plan.",
+        "fr": "La voix sur 5G n'est pas disponible à l'étranger avec votre forfait.",
+        "de": "Telefonieren über 5G ist in Ihrem Tarif im Ausland nicht verfügbar.",
+        "es": "La voz sobre 5G no está disponible en el extranjero con su tarifa.",
     },
     VOWIFI_NOT_OFFERED: {
         "en": "Wi-Fi calling is not available with your plan.",
@@ -66,7 +81,6 @@ DEFAULT_MESSAGES: Final[Mapping[str, Mapping[str, str]]] = {
 _DEFAULT_LANGUAGES: Final = frozenset(
     language for texts in DEFAULT_MESSAGES.values() for language in texts
 )
-_NO_MESSAGES: Final[Mapping[str, str]] = {}
 
 
 def language_of(
@@ -96,10 +110,20 @@ def message(
         default: the tenant's language, when there is no text in `language`.
         overrides: the tenant's own texts.
     """
-    own = overrides.get(message_id, _NO_MESSAGES)
-    ours = DEFAULT_MESSAGES.get(message_id, _NO_MESSAGES)
-    for wanted in (language, language.partition("-")[0], default, FALLBACK_LANGUAGE):
-        text = own.get(wanted) or ours.get(wanted)
-        if text:
-            return text
-    raise KeyError(message_id)
+    own = overrides.get(message_id) if overrides else None
+    if not own:
+        return _our_message(message_id, language, default)
+    ours = DEFAULT_MESSAGES[message_id]
+    # Language before authorship: a French phone gets our French rather than the tenant's German.
+    texts = (own.get(wanted) or ours.get(wanted) for wanted in _wanted(language, default))
+    return next(text for text in texts if text)
+
+
+@lru_cache(maxsize=1024)
+def _our_message(message_id: str, language: str, default: str) -> str:
+    ours = DEFAULT_MESSAGES[message_id]
+    return next(ours[wanted] for wanted in _wanted(language, default) if wanted in ours)
+
+
+def _wanted(language: str, default: str) -> tuple[str, ...]:
+    return (language, language.partition("-")[0], default, FALLBACK_LANGUAGE)
