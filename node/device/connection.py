@@ -16,7 +16,7 @@ from actors.runtime.timers import Timer, TimerWheel
 from node.device.exchange import Exchange
 from node.device.statistics import DeviceCounters
 from node.device.tls import ServerCertificates
-from node.device.transport import PEER_CLOSED, PLAIN_HTTP, RESET, TlsTransport
+from node.device.transport import CLOSE_NOTIFY, PEER_CLOSED, PLAIN_HTTP, RESET, TlsTransport
 from protocols.http.events import Event
 from protocols.http.limits import HttpLimits
 from protocols.http.message import HttpRequest, HttpResponse, text_response
@@ -192,9 +192,11 @@ class DeviceConnection:
         cause = transport.ended
         if transport.broken or cause == PLAIN_HTTP:
             self.close(cause)  # without a word: a client without TLS would not understand it
-        elif cause == PEER_CLOSED:
+        elif cause in (CLOSE_NOTIFY, PEER_CLOSED):
             if self._machine is not None:  # answers of this very step, for one that half-closed
                 transport.send(self._machine.data_to_send())
+            if cause == CLOSE_NOTIFY:
+                transport.say_goodbye()  # RFC 5246 §7.2.1: a MUST; 10 us (measured)
             self.close(cause)
         else:
             self._finish(cause, now)  # the alert leaves first
@@ -298,6 +300,7 @@ class DeviceConnection:
         if self._transport.broken or self._transport.stalled:
             self.close(cause)
             return
+        self._transport.send_end()
         self._let_go(now)
         self._lingering = True
         self._own_deadline = now + LINGER_SECONDS

@@ -14,6 +14,7 @@ from node.device.tls import DeviceTls, ServerCertificates
 RECEIVE_OCTETS: Final = 65_536  # of one `recv`; level-triggered readiness brings the rest
 RECORD_OCTETS: Final = 16_384  # RFC 8446 §5.1: no TLS record holds more
 
+CLOSE_NOTIFY: Final = "close_notify"
 PEER_CLOSED: Final = "peer_closed"
 RESET: Final = "reset"
 PLAIN_HTTP: Final = "plain_http"
@@ -87,7 +88,7 @@ class TlsTransport:
             while True:
                 part = read(RECORD_OCTETS)
                 if not part:
-                    self.ended = PEER_CLOSED  # close-notify
+                    self.ended = CLOSE_NOTIFY
                     break
                 if not first:
                     first = part
@@ -143,11 +144,14 @@ class TlsTransport:
             self.stalled = True
 
     def say_goodbye(self) -> None:
-        """Send close-notify if TLS still works, and FIN; the peer's own are not waited for."""
+        """Send close-notify if TLS still works; the peer's own is not waited for."""
         # SSLWantReadError: ours is in the buffer. Other errors: an alert is, or nothing.
         with contextlib.suppress(ssl.SSLError):
             self._tls.unwrap()
         self.send(b"")
+
+    def send_end(self) -> None:
+        """Send FIN: the peer sees the end of what it may still have to read."""
         with contextlib.suppress(OSError):
             self.socket.shutdown(socket.SHUT_WR)
 

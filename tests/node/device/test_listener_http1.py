@@ -1,6 +1,7 @@
 """HTTP/1.1 through the listener: real sockets, real TLS, the real machine."""
 
 import socket
+import ssl
 import struct
 
 import pytest
@@ -8,7 +9,7 @@ import trio
 
 from node.device.exchange import Exchange
 from protocols.http.message import HttpRequest, HttpResponse
-from tests.node.device.running_listener import Listening, answer_later, read_response
+from tests.node.device.running_listener import Listening, answer_later, read_response, read_to_end
 
 
 @pytest.mark.parametrize("alpn", [("http/1.1",), ("http/1.1", "spdy/3"), ()])
@@ -108,6 +109,32 @@ async def test_a_device_that_leaves_without_close_notify_is_no_error(
         assert statistics.closed == {"peer_closed": 1}
         assert statistics.abandoned == 1
         assert statistics.protocol_errors == {}
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+async def test_close_notify_is_answered(listening: Listening, version: ssl.TLSVersion) -> None:
+    async with listening() as running:
+        context = running.lab.client_context()
+        context.maximum_version = version
+        tls = trio.SSLStream(await running.connect(), context, server_hostname="localhost")
+        with trio.fail_after(5):
+            await tls.unwrap()  # sends close-notify and waits for the other one
+        await running.until(lambda now: now.open == 0)
+        assert running.listener.statistics().closed == {"close_notify": 1}
+
+
+async def test_a_device_that_half_closes_gets_the_answer_of_that_step(
+    listening: Listening,
+) -> None:
+    async with listening() as running:
+        tls = await running.connect_tls()
+        outgoing = tls._outgoing
+        tls._ssl_object.write(b"GET /half HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        with pytest.raises(ssl.SSLWantReadError):
+            tls._ssl_object.unwrap()
+        await tls.transport_stream.send_all(outgoing.read())
+        tls._incoming.write(await read_to_end(tls.transport_stream))
+        assert tls._ssl_object.read(4_096).endswith(b"/half")
 
 
 async def test_mail_about_a_lost_device_is_worked_off_in_the_same_turn(
