@@ -165,7 +165,9 @@ class Node:
         self.sessions.reload(fresh.sessions, self.tenants)
         self.router.reload(fresh.diameter)
         self.listener.reload_certificates(fresh.device.certificates)
-        _log.info("configuration reloaded", changed=changed)
+        _log.info(
+            "configuration reloaded", changed=changed.changed, needs_restart=changed.restart
+        )
 
 
 def cookie_keys(config: Config) -> tuple[bytes, ...]:

@@ -1,0 +1,60 @@
+"""What changed between two configurations, and what of it a running node cannot take over."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from config.model import Config
+
+# Bound sockets, open files and identities live as long as the process.
+RESTART: Final = frozenset(
+    {
+        "node.name",
+        "node.data",
+        "node.cookie-keys",
+        "device.listen",
+        "device.backlog",
+        "management.listen",
+        "store.path",
+        "store.queue-bound",
+        "diameter.origin-host",
+        "diameter.origin-realm",
+        "sessions.capacity",
+        "sessions.mailbox-bound",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Differences:
+    """Dotted paths, as in the file.
+
+    Attributes:
+        changed: every key whose value differs; tenants as `tenants.<id>`.
+        restart: those of them that count only after a restart.
+    """
+
+    changed: tuple[str, ...]
+    restart: tuple[str, ...]
+
+
+def differences(old: Config, new: Config) -> Differences:
+    """Compare two loaded configurations."""
+    before, after = _flat(old), _flat(new)
+    changed = sorted(
+        path for path in before.keys() | after.keys() if before.get(path) != after.get(path)
+    )
+    return Differences(tuple(changed), tuple(path for path in changed if path in RESTART))
+
+
+def _flat(config: Config) -> dict[str, object]:
+    """Section and key to value; a tenant is one value."""
+    flat: dict[str, object] = {}
+    for section, value in msgspec.structs.asdict(config).items():
+        if section == "tenants":
+            flat.update({f"tenants.{tenant.id}": tenant for tenant in value})
+        else:
+            for name, setting in msgspec.structs.asdict(value).items():
+                flat[f"{section}.{name.replace('_', '-')}"] = setting
+    return flat
