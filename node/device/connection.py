@@ -313,15 +313,19 @@ class DeviceConnection:
 
     def _let_go(self, now: float) -> None:
         """Nobody is answered any more."""
-        machine = self._machine
-        if machine is not None:
-            machine.eof(now)
-            for name, count in machine.counters.items():
-                self._owner.counters.protocol_errors[f"http{self.http_version[0]}_{name}"] += count
-            machine.counters.clear()
         exchanges, self._exchanges = self._exchanges, {}
         for exchange in exchanges.values():
             self._owner.lost(exchange)
+        machine = self._machine
+        if machine is None:
+            return
+        try:
+            machine.eof(now)
+        except Exception as error:  # the end comes in any case
+            self._owner.crashed(error)
+        for name, count in machine.counters.items():
+            self._owner.counters.protocol_errors[f"http{self.http_version[0]}_{name}"] += count
+        machine.counters.clear()
 
     def close(self, cause: str) -> None:
         """Close at once; whoever waits for an answer is told. Harmless when it was closed."""

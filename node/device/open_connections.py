@@ -78,13 +78,17 @@ class OpenConnections:
         if self._crowded():
             next(iter(self.handshaking)).close("crowded_out")
         self.counters.accepted += 1
-        connected.setblocking(False)
-        connection = DeviceConnection(self, connected, peer, now)
-        descriptor = connected.fileno()
-        self.by_descriptor[descriptor] = connection
+        try:
+            connected.setblocking(False)
+            connection = DeviceConnection(self, connected, peer, now)
+            if self._epoll is not None:
+                self._epoll.register(connected, select.EPOLLIN)
+        except Exception as error:  # out of memory or of epoll watches: this one is turned away
+            self.crashed(error)
+            connected.close()
+            return
+        self.by_descriptor[connected.fileno()] = connection
         self.handshaking[connection] = None
-        if self._epoll is not None:
-            self._epoll.register(descriptor, select.EPOLLIN)
 
     def established(self, connection: DeviceConnection) -> None:
         """The handshake is done."""
@@ -92,7 +96,7 @@ class OpenConnections:
 
     def left(self, connection: DeviceConnection) -> None:
         """Forget a connection; epoll forgets its socket when that is closed."""
-        del self.by_descriptor[connection.socket.fileno()]
+        self.by_descriptor.pop(connection.socket.fileno(), None)
         if connection.handshaking:
             self.handshaking.pop(connection, None)
         if not self.by_descriptor:

@@ -1,5 +1,6 @@
 """HTTP/1.1 through the listener: real sockets, real TLS, the real machine."""
 
+import gc
 import socket
 import ssl
 import struct
@@ -7,6 +8,7 @@ import struct
 import pytest
 import trio
 
+from node.device.connection import DeviceConnection
 from node.device.exchange import Exchange
 from protocols.http.message import HttpRequest, HttpResponse
 from tests.node.device.running_listener import Listening, answer_later, read_response, read_to_end
@@ -254,3 +256,23 @@ async def test_stopping_the_listener_closes_everything_and_tells_the_waiting(
         await running.connect()
     with trio.fail_after(1):
         assert await tls.transport_stream.receive_some() == b""
+
+
+async def test_closed_connections_leave_no_cycles_for_the_collector(listening: Listening) -> None:
+    """A reference cycle per connection would keep each alive until a full collection."""
+    async with listening() as running:
+        for _ in range(2):  # the first round warms caches
+            gc.collect()
+            gc.disable()
+            try:
+                tls = await running.connect_tls("http/1.1")
+                await tls.send_all(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n")
+                await read_response(tls)
+                await tls.transport_stream.aclose()
+                await running.until(lambda now: now.open == 0)
+                running.exchanges.clear()
+                running.requests.clear()
+                left = [one for one in gc.get_objects() if type(one) is DeviceConnection]
+            finally:
+                gc.enable()
+        assert left == []

@@ -1,5 +1,6 @@
 """TLS of the listener: versions, ciphers, certificates by name, reload, and what is no TLS."""
 
+import random
 import socket
 import ssl
 import time
@@ -257,6 +258,33 @@ async def test_garbage_ends_that_connection_alone(listening: Listening, garbage:
         assert sum(running.listener.statistics().handshakes_failed.values()) == 1
         await good.send_all(b"GET /good HTTP/1.1\r\nhost: x\r\n\r\n")
         assert (await read_response(good))[1] == b"/good"
+
+
+async def test_mutilated_hellos_end_their_connections_and_nothing_else(
+    listening: Listening, lab: Lab
+) -> None:
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = lab.client_context("h2").wrap_bio(incoming, outgoing, server_hostname="localhost")
+    with pytest.raises(ssl.SSLWantReadError):
+        client.do_handshake()
+    hello = outgoing.read()
+    chance = random.Random(20261124)  # noqa: S311 - the same every time
+    async with listening() as running:
+        for _ in range(150):
+            broken = bytearray(hello)
+            for _ in range(chance.randint(1, 20)):
+                broken[chance.randrange(len(broken))] = chance.randrange(128)
+            raw = await running.connect()
+            await raw.send_all(bytes(broken[: chance.randint(1, len(broken))]))
+            await raw.send_eof()
+            await read_to_end(raw)
+            await raw.aclose()
+        await running.until(lambda now: now.open == 0)
+        statistics = running.listener.statistics()
+        assert sum(statistics.handshakes_failed.values()) == 150
+        assert len(statistics.handshakes_failed) > 1
+        assert statistics.handshakes_in_progress == 0
+        await running.connect_tls()
 
 
 async def test_a_broken_handshake_gets_its_alert(listening: Listening) -> None:

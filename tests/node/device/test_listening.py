@@ -1,0 +1,136 @@
+"""Where the listener listens: addresses, shared ports, what cannot be bound."""
+
+import socket
+
+import msgspec
+import pytest
+import trio
+
+from actors.runtime.turn import Turn
+from config.model import DeviceListener as Settings
+from node.device.connection import DeviceConnection
+from node.device.listener import DeviceListener
+from tests.node.device.running_listener import (
+    Lab,
+    Listening,
+    answer_later,
+    answer_with_target,
+    read_response,
+    read_to_end,
+)
+
+GET = b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n"
+
+
+def listener(lab: Lab, *addresses: str, reuse_port: bool = False) -> DeviceListener:
+    settings = Settings(listen=addresses, certificates=(lab.certificate(),))
+    return DeviceListener(settings, answer_with_target, Turn(), reuse_port=reuse_port)
+
+
+async def visit(lab: Lab, host: str, port: int) -> bytes:
+    raw = await trio.open_tcp_stream(host, port)
+    tls = trio.SSLStream(
+        raw, lab.client_context(), server_hostname="localhost", https_compatible=True
+    )
+    await tls.send_all(GET)
+    _, body = await read_response(tls)
+    await tls.aclose()
+    return body
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="this machine has no IPv6")
+async def test_several_addresses_also_of_ipv6(lab: Lab, nursery: trio.Nursery) -> None:
+    one = listener(lab, "127.0.0.1:0", "[::1]:0", "localhost:0")
+    addresses = await nursery.start(one.run)
+    assert len(addresses) == 3
+    assert addresses[1].startswith("[::1]:")
+    for address in addresses:
+        host, _, port = address.rpartition(":")
+        assert await visit(lab, host.strip("[]"), int(port)) == b"/"
+
+
+async def test_a_port_is_shared_when_asked_for(lab: Lab, nursery: trio.Nursery) -> None:
+    first = listener(lab, "127.0.0.1:0", reuse_port=True)
+    (address,) = await nursery.start(first.run)
+    second = listener(lab, address, reuse_port=True)
+    assert await nursery.start(second.run) == [address]
+    for _ in range(40):
+        assert await visit(lab, "127.0.0.1", int(address.rpartition(":")[2])) == b"/"
+    shares = [one.statistics().accepted for one in (first, second)]
+    assert sum(shares) == 40
+    assert min(shares) > 0
+
+
+async def test_an_address_in_use_is_an_error_that_names_it(lab: Lab, nursery: trio.Nursery) -> None:
+    (address,) = await nursery.start(listener(lab, "127.0.0.1:0").run)
+    second = listener(lab, "127.0.0.1:0", address)
+    with pytest.raises(OSError, match=f"cannot listen on {address}"):
+        await second.run()
+    assert not second.ready
+
+
+async def test_a_listener_may_run_again_after_it_stopped(lab: Lab) -> None:
+    one = listener(lab, "127.0.0.1:0")
+    for _ in range(2):
+        async with trio.open_nursery() as nursery:
+            (address,) = await nursery.start(one.run)
+            assert await visit(lab, "127.0.0.1", int(address.rpartition(":")[2])) == b"/"
+            nursery.cancel_scope.cancel()
+    assert one.statistics().accepted == 2
+
+
+async def test_a_connection_that_cannot_be_set_up_costs_no_other(
+    listening: Listening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with listening(bugs_expected=True) as running:
+        good = await running.connect_tls()
+        with monkeypatch.context() as patch:
+
+            def fail(self: DeviceConnection, *_: object) -> None:
+                raise MemoryError
+
+            patch.setattr(DeviceConnection, "__init__", fail)
+            assert await read_to_end(await running.connect()) == b""
+        await good.send_all(GET)
+        assert (await read_response(good))[1] == b"/"
+        assert running.listener.statistics().crashes == 1
+
+
+async def test_a_machine_that_fails_at_the_end_still_frees_its_exchanges(
+    listening: Listening,
+) -> None:
+    async with listening(answer_later, bugs_expected=True) as running:
+        tls = await running.connect_tls()
+        await tls.send_all(GET)
+        await running.until(lambda now: now.requests == 1)
+        (connection,) = running.listener._connections.by_descriptor.values()
+
+        class Broken(type(connection._machine)):  # type: ignore[misc]
+            __slots__ = ()
+
+            def eof(self, _now: float) -> list[object]:
+                raise RuntimeError("a bug")
+
+        connection._machine.__class__ = Broken
+        await tls.transport_stream.aclose()
+        await running.until(lambda now: now.open == 0)
+        assert running.exchanges[0].gone
+        assert running.listener.statistics().crashes == 1
+
+
+def test_the_limits_of_a_connection_are_those_of_the_configuration(lab: Lab) -> None:
+    settings = Settings(certificates=(lab.certificate(),))
+    settings = msgspec.structs.replace(
+        settings,
+        max_streams=7,
+        max_header_octets=1_111,
+        max_body_octets=2_222,
+        max_queued_octets=3_333,
+        request_seconds=4.0,
+        idle_seconds=5.0,
+    )
+    limits = DeviceListener(settings, answer_with_target, Turn())._connections.limits
+    assert limits.max_streams == 7
+    assert (limits.max_header_octets, limits.max_body_octets) == (1_111, 2_222)
+    assert limits.max_queued_octets == 3_333
+    assert (limits.request_seconds, limits.idle_seconds) == (4.0, 5.0)
