@@ -270,7 +270,7 @@ class Conversation:
             except ValueError:  # absent, or no NAI
                 continue
             if imsi is not None:
-                return imsi
+                return str(imsi)  # a plain text: encoders take no subclasses
         return None
 
     def failure(self, answer: EapAnswer) -> tuple[str, str]:

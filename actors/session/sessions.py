@@ -275,7 +275,7 @@ class Sessions:
             self._aaa.new_session_id(name),
         )
         session = Session(tenant, self._rules, name, conversation)
-        session.imsi = Nai(request.eap_id).imsi or ""
+        session.imsi = str(Nai(request.eap_id).imsi or "")
         return self._spawn(session)
 
     def _resume(self, cookie: str) -> SessionCell | None:
@@ -291,7 +291,7 @@ class Sessions:
             point, tenant.authentication, self._aaa.new_session_id(name)
         )
         session = Session(tenant, self._rules, name, conversation)
-        session.imsi = Nai(point.eap_id).imsi or ""
+        session.imsi = str(Nai(point.eap_id).imsi or "")
         session.resume(responses.resumed_request(point))
         cell = self._spawn(session)
         if cell is not None:
