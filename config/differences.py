@@ -18,6 +18,8 @@ RESTART: Final = frozenset(
         "management.listen",
         "store.path",
         "store.queue-bound",
+        "store.busy-seconds",
+        "store.tokens-survive-power-cut",
         "diameter.origin-host",
         "diameter.origin-realm",
         "sessions.capacity",

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from config.model import Config
+
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 APPLICATION_ID: Final = 0x54533433  # "TS43"
 CACHED_STATEMENTS: Final = 256
@@ -36,6 +38,11 @@ class Migration:
     version: int
     name: str
     sql: str
+
+
+def database_path(config: Config) -> Path:
+    """Where the database of a node is."""
+    return Path(config.node.data) / config.store.path
 
 
 def connect(path: Path, *, busy_seconds: float, read_only: bool = False) -> sqlite3.Connection:

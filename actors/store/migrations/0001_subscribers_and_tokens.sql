@@ -1,12 +1,8 @@
 -- Subscribers, what they bought, their devices, tokens and push registrations.
--- The tenant is the first column of every key, and the key's columns stand first, in its order
--- (integrity_check of SQLite 3.40 reports NULLs that are none otherwise). Times are Unix seconds, 0 means never. The SQL is
--- the subset that SQLite and PostgreSQL share, except for WITHOUT ROWID.
-
-CREATE TABLE tenants (
-    tenant TEXT NOT NULL PRIMARY KEY,
-    name TEXT NOT NULL
-) WITHOUT ROWID;
+-- The tenants themselves are in the configuration file; their id is the first column of every key.
+-- The columns of a key stand first, in its order (integrity_check of SQLite 3.40 reports NULLs that
+-- are none otherwise). Times are Unix seconds, 0 means never. The SQL is the subset that SQLite and
+-- PostgreSQL share, except for WITHOUT ROWID and the statistics at the end.
 
 -- body: JSON of services, data plans and boosts (actors/store/plans.py).
 CREATE TABLE plans (

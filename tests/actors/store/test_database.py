@@ -27,7 +27,6 @@ def test_an_empty_folder_gets_the_newest_schema(tmp_path: Path) -> None:
     assert schema_version(connection) == migrations()[-1].version
     assert tables(connection) == {
         "schema_version",
-        "tenants",
         "plans",
         "subscribers",
         "devices",
@@ -135,7 +134,7 @@ def test_the_settings_are_those_of_a_server(tmp_path: Path) -> None:
     assert values == ["wal", 2, 1_500, database.APPLICATION_ID]
     reader = connect(tmp_path / "node.db", busy_seconds=1, read_only=True)
     with pytest.raises(sqlite3.OperationalError, match="readonly"):
-        reader.execute("INSERT INTO tenants VALUES ('a', 'b')")
+        reader.execute("INSERT INTO plans VALUES ('a', 'b', '', '')")
     reader.close()
     connection.close()
 
@@ -143,10 +142,10 @@ def test_the_settings_are_those_of_a_server(tmp_path: Path) -> None:
 def test_a_transaction_is_all_or_nothing(tmp_path: Path) -> None:
     connection = open_database(tmp_path / "node.db")
     with transaction(connection):
-        connection.execute("INSERT INTO tenants VALUES ('a', 'b')")
+        connection.execute("INSERT INTO plans VALUES ('a', 'b', '', '')")
     with pytest.raises(sqlite3.IntegrityError), transaction(connection):
-        connection.executemany("INSERT INTO tenants VALUES (?, '')", [("c",), ("a",)])
-    assert connection.execute("SELECT tenant FROM tenants").fetchall() == [("a",)]
+        connection.executemany("INSERT INTO plans VALUES (?, 'b', '', '')", [("c",), ("a",)])
+    assert connection.execute("SELECT tenant FROM plans").fetchall() == [("a",)]
     connection.close()
 
 
