@@ -75,4 +75,4 @@ def _value(child: Characteristic) -> object:
         return _content(child.parms, child.children)
     if child.parms:
         raise DocumentError(f"{child.type} is a list and has parms")
-    return [{item.type: _content(item.parms, item.children)} for item in child.children]
+    return [{item.type: _value(item)} for item in child.children]

@@ -45,11 +45,11 @@ def read_json(body: bytes) -> dict[str, Any]:
     def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
         if len({name for name, _ in items}) != len(items):
             raise ReaderError("a key stands twice")
+        if "eap-relay-packet" in dict(items):
+            raise ReaderError("Android takes this for a challenge")
         return dict(items)
 
     found = json.loads(body, object_pairs_hook=pairs)
-    if "eap-relay-packet" in json.dumps(found):
-        raise ReaderError("Android takes this for a challenge")
     _only_texts(found)
     renamed = {"Vers": "VERS", "Token": "TOKEN"}
     return {renamed.get(name, name): value for name, value in found.items()}
@@ -128,15 +128,18 @@ def _object(items: list[tuple[str, Any]]) -> dict[str, Any]:
             continue
         if name in found:
             raise ReaderError(f"{name} twice")
-        if isinstance(content, str):
-            if not content:
-                raise ReaderError(f"{name} is empty")
-            found[name] = content
-        elif name in LISTS:
-            found[name] = [{kind: _object(inner)} for kind, inner in content]
-        else:
-            found[name] = _object(content)
+        found[name] = _value(name, content)
     return found
+
+
+def _value(name: str, content: Any) -> Any:  # noqa: ANN401 - a text or a list of pairs
+    if isinstance(content, str):
+        if not content:
+            raise ReaderError(f"{name} is empty")
+        return content
+    if name in LISTS:
+        return [{kind: _value(kind, inner)} for kind, inner in content]
+    return _object(content)
 
 
 def _only_texts(value: object) -> None:

@@ -454,6 +454,7 @@ NAMES = st.sampled_from(
 )
 
 
+@pytest.mark.slow
 @hypothesis_given(st.dictionaries(NAMES, JSON, max_size=8))
 def test_no_json_value_ends_in_anything_but_a_request_or_a_refusal(
     given: dict[str, object],
