@@ -9,7 +9,7 @@ import trio
 from config.load import ConfigError, load
 from node.cli_data import check_config, plans, subscribers, tenants, tokens
 from node.cli_trace import explain, trace
-from node.logs import configure_logging
+from node.logs import configure_logging, get_logger
 from node.node import Node
 
 
@@ -51,7 +51,16 @@ def serve(path: Path) -> None:
         click.echo(str(error), err=True)
         sys.exit(2)
     configure_logging(config.logging)
+    sys.unraisablehook = _log_unraisable
     trio.run(Node(config, path).run)
+
+
+def _log_unraisable(unraisable: "sys.UnraisableHookArgs") -> None:
+    """What CPython can raise nowhere, such as a server name in a handshake that is no ASCII.
+
+    Any client can cause that one, so it goes to the log, which holds repetitions back.
+    """
+    get_logger("python").warning("unraisable", reason=repr(unraisable.exc_value))
 
 
 for command in (check_config, subscribers, plans, tenants, tokens, trace, explain):

@@ -15,10 +15,9 @@ from typing import Final
 
 import structlog
 import trio
-from actors.diameter.router import DiameterRouter
-from config.differences import differences
 
 from actors.counters import Counters
+from actors.diameter.router import DiameterRouter
 from actors.runtime.supervisor import Supervisor
 from actors.runtime.timers import TimerWheel
 from actors.runtime.turn import Turn
@@ -27,6 +26,7 @@ from actors.session.sessions import Sessions
 from actors.store.sqlite import SqliteStore
 from actors.tenants import Tenants
 from actors.trace.recorder import TraceRecorder
+from config.differences import differences
 from config.load import ConfigError, load
 from config.model import Config
 from node.device.listener import DeviceListener
@@ -86,6 +86,7 @@ class Node:
             recorder=self.recorder,
             readiness={
                 "draining": lambda: "the node is shutting down" if self.draining else "",
+                "devices": lambda: "" if self.listener.ready else "no device is accepted",
                 "store": lambda: "" if self.store.ready else "the database is not open",
                 "diameter": lambda: "" if self.router.ready else "no AAA peer is open",
             },
@@ -164,7 +165,9 @@ class Node:
         self.explainer.tenants = self.tenants
         self.sessions.reload(fresh.sessions, self.tenants)
         self.router.reload(fresh.diameter)
-        self.listener.reload_certificates(fresh.device.certificates)
+        problems = self.listener.reload_certificates(fresh.device.certificates)
+        if problems:
+            _log.error("certificates not reloaded", problems=problems)
         _log.info(
             "configuration reloaded", changed=changed.changed, needs_restart=changed.restart
         )
