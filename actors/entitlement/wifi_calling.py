@@ -45,12 +45,12 @@ class Address(NamedTuple):
 
     Attributes:
         status: AddrStatus.
-        expiry: Unix time, None when it does not expire.
+        expiry: in UTC, None when it does not expire.
         expired: it was there, and its time is over.
     """
 
     status: int
-    expiry: float | None = None
+    expiry: datetime | None = None
     expired: bool = False
 
 
@@ -124,17 +124,17 @@ def _address(given: DecisionInput) -> Address:
     status = _known(given.subscriber.vowifi_addr_status)
     if status != AVAILABLE or not given.subscriber.vowifi_addr_expiry:
         return Address(status)
-    expiry = _unix_time(given.subscriber.vowifi_addr_expiry)
-    if expiry is not None and expiry <= given.now:
+    expiry = _moment(given.subscriber.vowifi_addr_expiry)
+    if expiry is not None and expiry.timestamp() <= given.now:
         return Address(NOT_AVAILABLE, expired=True)
     return Address(status, expiry)
 
 
-def _unix_time(text: str) -> float | None:
-    """ISO 8601 as Unix time, UTC when no zone is given; None for what is no time."""
+def _moment(text: str) -> datetime | None:
+    """ISO 8601, UTC when no zone is given. Ours: what is no time does not expire either."""
     try:
         moment = datetime.fromisoformat(text)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
 
@@ -144,8 +144,7 @@ def _address_details(given: DecisionInput, address: Address) -> list[Parm]:
         return []
     parms: list[Parm] = []
     if address.expiry is not None:
-        moment = datetime.fromtimestamp(address.expiry, UTC)
-        parms.append(("AddrExpiry", moment.strftime("%Y-%m-%dT%H:%M:%SZ")))
+        parms.append(("AddrExpiry", address.expiry.strftime("%Y-%m-%dT%H:%M:%SZ")))
     if given.subscriber.vowifi_addr_identifier:
         identifier = plain_text(given.subscriber.vowifi_addr_identifier)
         parms.append(("AddrIdentifier", identifier))
