@@ -47,7 +47,7 @@ def load(path: str | Path, *, here: bool = True) -> Config:
     path = Path(path)
     table = _table(path)
     folder = path.resolve().parent
-    walk = Walk(lambda text: resolve(text, folder, os.environ) if here else text)
+    walk = Walk((lambda text: resolve(text, folder, os.environ)) if here else None)
     values = walk.fields(Config, table, "")
     sections = Sections.of(values)
     walk.problems.extend(check(sections, folder if here else None))

@@ -33,11 +33,11 @@ class Walk:
 
     Attributes:
         resolve: turns a text as it stands in the file into its value (`file:`, `env:`); raises
-            ValueError with the reason.
+            ValueError with the reason. None: such references are left as they are, unchecked.
         problems: `dotted.path: what is wrong`, in the order of the model.
     """
 
-    resolve: Callable[[str], str]
+    resolve: Callable[[str], str] | None
     problems: list[str] = field(default_factory=list)
 
     def problem(self, path: str, text: str) -> None:
@@ -79,7 +79,7 @@ class Walk:
         if isinstance(value, tuple):
             each = [(f"{path}[{at}]", one) for at, one in enumerate(value)]
         for where, one in each:
-            wrong = None if is_reference(one) else rule(one)
+            wrong = None if self.resolve is None and is_reference(one) else rule(one)
             if wrong is not None:
                 self.problem(where, wrong)
         return value
@@ -113,6 +113,8 @@ class Walk:
 
     def _leaf(self, kind: object, given: object, path: str) -> object:
         if isinstance(given, str) and kind is str:
+            if self.resolve is None:
+                return given
             try:
                 return self.resolve(given)
             except ValueError as error:

@@ -19,6 +19,7 @@ from config.load import ConfigError, load
 from config.model import Config, Tenant
 from node.cli_database import chosen, config_option, database, tenant_option, verbatim
 from node.cli_subscribers import subscribers
+from protocols.ts43.messages import DEFAULT_MESSAGES
 
 __all__ = ["check_config", "plans", "subscribers", "tenants", "tokens"]
 
@@ -43,6 +44,11 @@ def check_config(file: Path, elsewhere: bool) -> None:
     peers = len(config.diameter.peers)
     names = ", ".join(tenant.id for tenant in config.tenants)
     click.echo(f"{file}: good; tenants {names}; {peers} Diameter peer{'s' * (peers != 1)}")
+    for tenant in config.tenants:
+        for message in sorted(set(tenant.messages) - set(DEFAULT_MESSAGES)):
+            known = ", ".join(DEFAULT_MESSAGES)
+            text = f"no text has the id {message} of tenant {tenant.id}; there are {known}"
+            click.echo(f"warning: {text}", err=True)
     if not peers:
         click.echo("warning: without [[diameter.peers]] no phone can authenticate", err=True)
 

@@ -219,6 +219,7 @@ def owns(tenant: Tenant, imsi: str) -> bool:
     return any(map(imsi.startswith, tenant.plmns or ("",))) and (not inside or any(inside))
 
 
+@pytest.mark.slow
 @given(st.data())
 def test_no_request_reaches_a_tenant_that_excludes_its_imsi(data: st.DataObject) -> None:
     some = [data.draw(tenant(name)) for name in ("one", "two", "three")]
@@ -244,6 +245,7 @@ def test_no_request_reaches_a_tenant_that_excludes_its_imsi(data: st.DataObject)
             )
 
 
+@pytest.mark.slow
 @given(st.data())
 def test_what_the_configuration_check_lets_pass_has_one_owner_for_each_imsi(
     data: st.DataObject,

@@ -199,6 +199,14 @@ def test_secrets_come_from_files_and_from_the_environment(
     assert load(write(tmp_path, text)).node.cookie_keys == tuple(keys)
 
 
+def test_a_value_from_the_environment_is_checked_like_any_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NODE_NAME", "env:not a name")
+    (told,) = problems(tmp_path, GOOD + "[node]\nname = 'env:NODE_NAME'\n")
+    assert told.startswith("node.name: must be 1 to 32")
+
+
 def test_a_secret_that_is_missing_or_wrong_is_told_without_its_content(tmp_path: Path) -> None:
     (tmp_path / "key").write_text("a-secret-of-the-wrong-length")
     (tmp_path / "large").write_bytes(b"x" * 70_000)

@@ -133,11 +133,12 @@ def test_every_mistake_of_a_configuration_is_told(lab: Lab) -> None:
 
 def test_a_configuration_without_peers_is_warned_of(lab: Lab) -> None:
     text = "[diameter]\norigin-host = 'a'\norigin-realm = 'b'\n[[tenants]]\nid = 'one'\n"
-    text += "[node]\ncookie-keys = ['file:/not/here']\n"
+    text += "messages = { typo = { en = 'x' } }\n[node]\ncookie-keys = ['file:/not/here']\n"
     file = lab.file("small.toml", text)
     assert "cannot read /not/here" in lab.run("check-config", file, status=1).stderr
     result = lab.run("check-config", file, "--elsewhere")
     assert "no phone can authenticate" in result.stderr
+    assert "no text has the id typo of tenant one; there are volte-not-offered" in result.stderr
 
 
 def test_a_command_with_a_bad_configuration_says_why(lab: Lab) -> None:

@@ -1,0 +1,98 @@
+"""The configuration files that come with the program."""
+
+import tomllib
+from pathlib import Path
+from typing import Any, get_args
+
+import msgspec
+import pytest
+
+from config.differences import differences
+from config.load import load
+from config.model import Config, Section
+from protocols.ts43.messages import DEFAULT_MESSAGES
+
+CONFIG = Path(__file__).parents[2] / "config"
+WRITTEN_AS_COMMENT = {"tenants[0].messages"}
+
+
+def wrong_defaults(kind: type[Section], table: dict[str, Any], path: str) -> list[str]:
+    """Keys of the documentation that differ from the model, or are missing in either."""
+    wrong: list[str] = []
+    for field in msgspec.structs.fields(kind):
+        where = f"{path}{field.encode_name}"
+        if field.encode_name not in table:
+            if where not in WRITTEN_AS_COMMENT:
+                wrong.append(f"{where} is not documented")
+            continue
+        given = table[field.encode_name]
+        inner = next((one for one in get_args(field.type) if one is not ...), None)
+        if isinstance(field.type, type) and issubclass(field.type, Section):
+            wrong += wrong_defaults(field.type, given, f"{where}.")
+        elif isinstance(inner, type) and issubclass(inner, Section):
+            wrong += wrong_defaults(inner, given[0], f"{where}[0].")
+        elif not field.required:
+            default = list(field.default) if isinstance(field.default, tuple) else field.default
+            if given != default:
+                wrong.append(f"{where} is {given}, the default is {default}")
+    return wrong
+
+
+def test_the_documented_defaults_are_the_defaults() -> None:
+    table = tomllib.loads((CONFIG / "defaults.toml").read_text())
+    assert wrong_defaults(Config, table, "") == []
+
+
+def test_a_required_key_is_marked() -> None:
+    marked = [
+        line.split("=")[0].strip()
+        for line in (CONFIG / "defaults.toml").read_text().splitlines()
+        if "# REQUIRED" in line
+    ]
+    assert marked == ["chain", "key", "origin-host", "origin-realm", "host", "id"]
+
+
+@pytest.mark.parametrize("name", ["defaults.toml", "production.toml", "lab.toml"])
+def test_every_file_loads(name: str) -> None:
+    assert load(CONFIG / name, here=name == "lab.toml").tenants
+
+
+@pytest.mark.parametrize("name", ["production.toml", "lab.toml"])
+def test_texts_have_an_id_that_the_program_uses(name: str) -> None:
+    config = load(CONFIG / name, here=False)
+    ids = {message for tenant in config.tenants for message in tenant.messages}
+    assert ids
+    assert ids <= set(DEFAULT_MESSAGES)
+
+
+def test_the_lab_speaks_english_french_and_german() -> None:
+    for tenant in load(CONFIG / "lab.toml").tenants:
+        for texts in tenant.messages.values():
+            assert set(texts) == {"en", "fr", "de"}
+
+
+def change(config: Config, section: str, **values: object) -> Config:
+    changed = msgspec.structs.replace(getattr(config, section), **values)
+    return msgspec.structs.replace(config, **{section: changed})
+
+
+def test_a_reload_knows_what_changed() -> None:
+    old = load(CONFIG / "lab.toml")
+    assert differences(old, load(CONFIG / "lab.toml")).changed == ()
+    new = change(old, "diameter", watchdog_seconds=7.0)
+    new = change(new, "device", listen=("127.0.0.1:0",))
+    new = change(new, "store", busy_seconds=1.0)
+    mno, mvno = new.tenants
+    renamed = msgspec.structs.replace(mvno, id="other")
+    moved = msgspec.structs.replace(mno, name="Other")
+    new = msgspec.structs.replace(new, tenants=(moved, renamed))
+    found = differences(old, new)
+    assert found.changed == (
+        "device.listen",
+        "diameter.watchdog-seconds",
+        "store.busy-seconds",
+        "tenants.mno",
+        "tenants.mvno",
+        "tenants.other",
+    )
+    assert found.restart == ("device.listen", "store.busy-seconds")
