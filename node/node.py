@@ -66,6 +66,7 @@ class Node:
         )
         self.sessions = Sessions(
             config.sessions,
+            gzip_from_octets=config.device.gzip_from_octets,
             aaa=self.router,
             bss=self.store,
             store=self.store,
@@ -168,9 +169,7 @@ class Node:
         problems = self.listener.reload_certificates(fresh.device.certificates)
         if problems:
             _log.error("certificates not reloaded", problems=problems)
-        _log.info(
-            "configuration reloaded", changed=changed.changed, needs_restart=changed.restart
-        )
+        _log.info("configuration reloaded", changed=changed.changed, needs_restart=changed.restart)
 
 
 def cookie_keys(config: Config) -> tuple[bytes, ...]:

@@ -75,6 +75,7 @@ class Rules:
     tenant_of: Callable[[str, Tenant], Tenant | None]
     jitter: Callable[[], float]
     wall_clock: Callable[[], float]
+    gzip_from_octets: int = 2_000  # a smaller document fits into the packets it takes anyway
 
 
 class Session:
@@ -355,6 +356,7 @@ class Session:
             token_seconds=seconds,
             notification_status=notification_status,
             wall_clock=self._rules.wall_clock(),
+            gzip_from_octets=self._rules.gzip_from_octets,
         )
         self._subscriber = None
         return [self._give(response, "served", decisions)]

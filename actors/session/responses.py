@@ -4,8 +4,6 @@ Clients remember 400 and 403 until reboot, so only what can never succeed gets t
 network or of our own is 503 with Retry-After and Date, and never 500.
 """
 
-from typing import Final
-
 from actors.backends.bss import Plan, Subscriber
 from actors.entitlement.applications import decide
 from actors.entitlement.composition import document as compose
@@ -16,8 +14,6 @@ from protocols.http.message import HttpResponse, text_response
 from protocols.ts43.messages import language_of
 from protocols.ts43.request import EapRelayAnswer, Ts43Request
 from protocols.ts43.responses import document_response
-
-GZIP_FROM_OCTETS: Final = 2_000  # a smaller document fits into the packets it takes anyway
 
 
 def document(
@@ -30,6 +26,7 @@ def document(
     token_seconds: int,
     notification_status: int | None,
     wall_clock: float,
+    gzip_from_octets: int,
 ) -> tuple[HttpResponse, tuple[Decision, ...]]:
     """The final document: every application that was asked for, decided and rendered.
 
@@ -37,6 +34,7 @@ def document(
         token_seconds: what is left of the token's validity.
         notification_status: RegisterNotifStatus, None when nothing was registered.
         wall_clock: seconds of Unix time.
+        gzip_from_octets: smaller documents stay as they are.
     """
     given = decision_input(
         tenant,
@@ -53,7 +51,7 @@ def document(
         decisions, subscriber, tenant, token=token, token_validity_seconds=token_seconds
     )
     form = request.format_for(tenant.prefer_json)
-    return document_response(content, form, request.accepts_gzip, GZIP_FROM_OCTETS), decisions
+    return document_response(content, form, request.accepts_gzip, gzip_from_octets), decisions
 
 
 def decision_input(

@@ -67,7 +67,7 @@ from protocols.identity import Nai
 from protocols.ts43.challenge import challenge
 from protocols.ts43.cookies import set_cookie
 from protocols.ts43.request import EapRelayAnswer, Ts43Request
-from protocols.ts43.responses import authenticate, unavailable
+from protocols.ts43.responses import authenticate, guarded, unavailable
 
 DIAMETER_SUCCESS: Final = 2001
 DIAMETER_UNKNOWN_SESSION_ID: Final = 5002
@@ -100,6 +100,7 @@ class Sessions:
         self,
         limits: Limits,
         *,
+        gzip_from_octets: int = 2_000,
         aaa: Aaa,
         bss: Bss,
         store: Store,
@@ -113,6 +114,7 @@ class Sessions:
 
         Args:
             limits: [sessions] of the configuration.
+            gzip_from_octets: of [device].
         """
         self._limits = limits
         self._aaa = aaa
@@ -127,7 +129,11 @@ class Sessions:
         self._keeping = Keeping(store)
         self._count = 0
         self._rules = Rules(
-            limits, tenant_of=self._tenant_of, jitter=random.random, wall_clock=time.time
+            limits,
+            tenant_of=self._tenant_of,
+            jitter=random.random,
+            wall_clock=time.time,
+            gzip_from_octets=gzip_from_octets,
         )
         self._by_cookie: dict[str, SessionCell] = {}
         self._by_subscriber: dict[tuple[str, str, str], SessionCell] = {}
@@ -414,6 +420,10 @@ class Sessions:
 
     def _give(self, session: Session, exchange: Exchange, response: HttpResponse) -> None:
         """The answer on its way, counted and timed."""
+        sound = guarded(response, self._limits.retry_after_seconds, time.time())
+        if sound is not response:
+            self._counters.session("status-guarded")
+            response = sound
         self._counters.http(session.tenant.id, response.status, exchange.http_version)
         self._counters.leg(trio.current_time() - session.leg_began, session.away_seconds)
         exchange.answer(response)
