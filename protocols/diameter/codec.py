@@ -6,7 +6,7 @@ Every fault of the octets is a `RemoteError`, whatever went wrong inside.
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, KeysView
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -18,6 +18,8 @@ from protocols.diameter.values import SIZES, read_value
 
 MAX_MESSAGE_OCTETS: Final = 65_536  # ours: a DER or DEA stays below 4 kB
 MAX_DEPTH: Final = 8  # ours: groups inside groups; APN-Configuration needs 3
+
+_GROUP_KEYS: Final = frozenset(key for key, avp in BY_KEY.items() if avp.type is AvpType.GROUPED)
 
 _header = struct.Struct(">5I").unpack_from
 _two = struct.Struct(">II").unpack_from
@@ -106,6 +108,10 @@ class Avps:
     def __contains__(self, avp: Avp) -> bool:
         """Whether there is at least one of it."""
         return avp.key in self._index
+
+    def keys(self) -> KeysView[int]:
+        """(vendor, code) of the AVPs that are there, as `Avp.key`."""
+        return self._index.keys()
 
     def octets(self, avp: Avp) -> bytes | None:
         """The data of the first such AVP, whatever its type."""
@@ -228,11 +234,9 @@ class Avps:
         Raises:
             DecodeError: one is not sound.
         """
-        for key in self._index:
-            avp = BY_KEY.get(key)
-            if avp is not None and avp.type is AvpType.GROUPED:
-                for members in self.groups(avp):
-                    members.check_groups()
+        for key in self._index.keys() & _GROUP_KEYS:
+            for members in self.groups(BY_KEY[key]):
+                members.check_groups()
 
     def _places(self, avp: Avp) -> list[tuple[int, int]]:
         first = self._index.get(avp.key)

@@ -29,6 +29,7 @@ class Event(Enum):
     TIMER_EXPIRES = auto()
     CONNECTION_UP = auto()
     CONNECTION_DOWN = auto()
+    DOUBTED = auto()  # ours: a request was not answered in time, and nothing else came either
     DISCONNECTED = auto()  # ours: an orderly end by DPR (RFC 6733 §5.4), which proves no fault
 
 
@@ -142,6 +143,15 @@ TRANSITIONS: Final[Mapping[tuple[State, Event], tuple[Row, ...]]] = {
     (_S.REOPEN, _E.CONNECTION_DOWN): (
         (_G.ALWAYS, (_A.CLOSE_CONNECTION, _A.SET_WATCHDOG), _S.DOWN),
     ),
+    # Ours: ask at once instead of at the end of Tw; one Tw without an answer then is enough.
+    (_S.OKAY, _E.DOUBTED): (
+        (_G.NOT_PENDING, (_A.SEND_WATCHDOG, _A.SET_WATCHDOG, _A.SET_PENDING), _S.OKAY),
+        (_G.PENDING, (), _S.OKAY),
+    ),
+    (_S.SUSPECT, _E.DOUBTED): ((_G.ALWAYS, (), _S.SUSPECT),),
+    (_S.REOPEN, _E.DOUBTED): ((_G.ALWAYS, (), _S.REOPEN),),
+    (_S.DOWN, _E.DOUBTED): ((_G.ALWAYS, (), _S.DOWN),),
+    (_S.INITIAL, _E.DOUBTED): ((_G.ALWAYS, (), _S.INITIAL),),
     # Ours: a peer that said good-bye comes back as a new one, without the three watchdogs.
     (_S.OKAY, _E.DISCONNECTED): ((_G.ALWAYS, (_A.FAILOVER,), _S.INITIAL),),
     (_S.SUSPECT, _E.DISCONNECTED): ((_G.ALWAYS, (), _S.INITIAL),),

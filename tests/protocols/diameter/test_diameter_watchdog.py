@@ -116,3 +116,12 @@ def test_a_peer_that_said_good_bye_is_not_put_on_probation() -> None:
     assert watchdog.handle(Event.CONNECTION_UP, 40.0, 0.0) == ()
     assert watchdog.state is State.OKAY
     assert not watchdog.pending
+
+
+def test_doubt_asks_at_once_and_only_once() -> None:
+    watchdog = opened()
+    assert watchdog.handle(Event.DOUBTED, 10.0, 0.0) == (Action.SEND_WATCHDOG,)
+    assert watchdog.handle(Event.DOUBTED, 11.0, 0.0) == ()
+    assert watchdog.deadline == 10.0 + TW
+    assert watchdog.handle(Event.TIMER_EXPIRES, 40.0, 0.0) == (Action.FAILOVER,)
+    assert watchdog.state is State.SUSPECT
