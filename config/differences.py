@@ -12,7 +12,6 @@ RESTART: Final = frozenset(
     {
         "node.name",
         "node.data",
-        "node.cookie-keys",
         "device.listen",
         "device.backlog",
         "management.listen",

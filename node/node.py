@@ -64,6 +64,7 @@ class Node:
         self.router = DiameterRouter(
             config.diameter, self.turn, self.timers, node_name=config.node.name
         )
+        self._seal = CookieSeal(cookie_keys(config))
         self.sessions = Sessions(
             config.sessions,
             gzip_from_octets=config.device.gzip_from_octets,
@@ -73,7 +74,7 @@ class Node:
             timers=self.timers,
             counters=self.counters,
             recorder=self.recorder,
-            seal=CookieSeal(cookie_keys(config)),
+            seal=self._seal,
             tenants=self.tenants,
         )
         self.router.on_server_request = self.sessions.serve_aaa
@@ -160,11 +161,13 @@ class Node:
             _log.error("configuration not reloaded", problems=[str(one) for one in error.problems])
             return
         changed = differences(self._config, fresh)
+        if fresh.node.cookie_keys != self._config.node.cookie_keys:
+            self._seal = CookieSeal(cookie_keys(fresh))
         self._config = fresh
         self.tenants = Tenants(fresh)
         self.surface.reload(self.tenants, fresh.device.paths)
         self.explainer.tenants = self.tenants
-        self.sessions.reload(fresh.sessions, self.tenants)
+        self.sessions.reload(fresh.sessions, self.tenants, self._seal)
         self.router.reload(fresh.diameter)
         problems = self.listener.reload_certificates(fresh.device.certificates)
         if problems:

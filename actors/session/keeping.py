@@ -17,74 +17,92 @@ KeptReply = Callable[[Stored | StoreFailed], None]
 
 
 class Keeping:
-    """Carries out `Keep` effects against the store, one write after the other."""
+    """Carries out `Keep` effects against the store; `reply` once, when all of it is on disk."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     def keep(self, tenant: Tenant, keep: Keep, reply: KeptReply) -> None:
-        """Register first, then issue the token; `reply` once, when all of it is on disk."""
-        request = keep.request
-        if request.notif_action is None:
-            return self._issue(tenant, keep, None, reply)
+        """Ask for both writes at once, so that they share one commit."""
+        registers = keep.request.notif_action is not None
+        promise = _Promise(reply, waiting=registers + keep.issue_token)
+        if registers:
+            self._store.register_notification(_registration(tenant, keep), promise.registered)
+        if keep.issue_token:
+            token = mint(tenant.id, keep.imsi, secrets.token_bytes(SECRET_OCTETS))
+            promise.token = token
+            self._store.save_token(_new_token(tenant, keep, token), promise.saved)
 
-        def registered(status: RegistrationStatus | StoreUnavailable) -> None:
-            if isinstance(status, StoreUnavailable):
-                reply(StoreFailed(f"store {status.reason}"))
-            elif keep.issue_token:
-                self._issue(tenant, keep, int(status), reply)
-            else:
-                reply(Stored("", int(status)))
 
-        self._store.register_notification(
-            Registration(
-                tenant=tenant.id,
-                imsi=keep.imsi,
-                terminal_id=request.terminal_id,
-                apps=request.apps,
-                app_name=request.app_name,
-                action=request.notif_action,
-                push_token=request.notif_token,
-                at=int(time.time()),
-            ),
-            registered,
-        )
+class _Promise:
+    """One `Keep` on its way: it is kept when every write has answered."""
 
-    def _issue(
-        self, tenant: Tenant, keep: Keep, notification_status: int | None, reply: KeptReply
-    ) -> None:
-        request = keep.request
-        token = mint(tenant.id, keep.imsi, secrets.token_bytes(SECRET_OCTETS))
-        hashed = token_hash(token)
-        assert hashed is not None, "a minted token has the form of one"
-        now = int(time.time())
+    __slots__ = ("_cause", "_reply", "_status", "_waiting", "token")
 
-        def saved(failure: StoreUnavailable | TokenSuperseded | None) -> None:
-            if failure is None:
-                reply(Stored(token, notification_status))
-            elif isinstance(failure, TokenSuperseded):
-                # Revoked while it was on its way (a SIM swap, say): the device starts over.
-                reply(StoreFailed("token superseded"))
-            else:
-                reply(StoreFailed(f"store {failure.reason}"))
+    def __init__(self, reply: KeptReply, waiting: int) -> None:
+        self._reply = reply
+        self._waiting = waiting
+        self._status: int | None = None
+        self._cause = ""
+        self.token = ""
 
-        self._store.save_token(
-            NewToken(
-                tenant=tenant.id,
-                token_hash=hashed,
-                imsi=keep.imsi,
-                terminal_id=request.terminal_id,
-                apps=request.apps,
-                app_name=request.app_name,
-                issued=now,
-                expires=now + tenant.tokens.validity_seconds,
-                grace_seconds=tenant.tokens.grace_seconds,
-                generation=keep.token_generation,
-                method="eap-aka",
-                diameter_session_id=keep.diameter_session_id,
-                terminal_vendor=request.terminal_vendor,
-                terminal_model=request.terminal_model,
-                terminal_sw_version=request.terminal_sw_version,
-            ),
-            saved,
-        )
+    def registered(self, status: RegistrationStatus | StoreUnavailable) -> None:
+        """The registration is on disk, or not."""
+        if isinstance(status, StoreUnavailable):
+            self._cause = f"store {status.reason}"
+        else:
+            self._status = int(status)
+        self._answered()
+
+    def saved(self, failure: StoreUnavailable | TokenSuperseded | None) -> None:
+        """The token is on disk, or not."""
+        if isinstance(failure, TokenSuperseded):
+            # Revoked while it was on its way (a SIM swap, say): the device starts over.
+            self._cause = "token superseded"
+        elif failure is not None:
+            self._cause = f"store {failure.reason}"
+        self._answered()
+
+    def _answered(self) -> None:
+        self._waiting -= 1
+        if not self._waiting:
+            failed = bool(self._cause)
+            self._reply(StoreFailed(self._cause) if failed else Stored(self.token, self._status))
+
+
+def _registration(tenant: Tenant, keep: Keep) -> Registration:
+    request = keep.request
+    return Registration(
+        tenant=tenant.id,
+        imsi=keep.imsi,
+        terminal_id=request.terminal_id,
+        apps=request.apps,
+        app_name=request.app_name,
+        action=-1 if request.notif_action is None else request.notif_action,
+        push_token=request.notif_token,
+        at=int(time.time()),
+    )
+
+
+def _new_token(tenant: Tenant, keep: Keep, token: str) -> NewToken:
+    request = keep.request
+    hashed = token_hash(token)
+    assert hashed is not None, "a minted token has the form of one"
+    now = int(time.time())
+    return NewToken(
+        tenant=tenant.id,
+        token_hash=hashed,
+        imsi=keep.imsi,
+        terminal_id=request.terminal_id,
+        apps=request.apps,
+        app_name=request.app_name,
+        issued=now,
+        expires=now + tenant.tokens.validity_seconds,
+        grace_seconds=tenant.tokens.grace_seconds,
+        generation=keep.token_generation,
+        method="eap-aka",
+        diameter_session_id=keep.diameter_session_id,
+        terminal_vendor=request.terminal_vendor,
+        terminal_model=request.terminal_model,
+        terminal_sw_version=request.terminal_sw_version,
+    )

@@ -149,8 +149,9 @@ class Sessions:
     def _tenant_of(self, imsi: str, candidate: Tenant) -> Tenant | None:
         return self._tenants.of_imsi(imsi, candidate)
 
-    def reload(self, limits: Limits, tenants: Tenants) -> None:
+    def reload(self, limits: Limits, tenants: Tenants, seal: CookieSeal) -> None:
         """Take a new configuration for what comes; running exchanges keep their tenant."""
+        self._seal = seal
         self._limits = limits
         self._tenants = tenants
         self._rules = replace(self._rules, limits=limits)
