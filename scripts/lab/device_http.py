@@ -155,18 +155,19 @@ class _TlsTransport:
 class DeviceConnection:
     """One connection of a device to the node.
 
-    Over HTTP/2 several tasks may have requests in flight; over HTTP/1.1 one at a time.
+    Several tasks may use it: over HTTP/2 at the same time, over HTTP/1.1 one after the other.
 
     Attributes:
         protocol: `h2` or `http/1.1`.
         closed: no further request can be sent on it.
     """
 
-    __slots__ = ("_authority", "_h2", "_transport", "closed", "protocol")
+    __slots__ = ("_authority", "_h2", "_transport", "_turn", "closed", "protocol")
 
     def __init__(self, transport: _TlsTransport, protocol: str, authority: str) -> None:
         self._transport = transport
         self._authority = authority.encode()
+        self._turn = trio.Lock()
         self._h2 = Http2Client(transport, self._authority) if protocol == "h2" else None
         self.protocol = protocol
         self.closed = False
@@ -191,10 +192,7 @@ class DeviceConnection:
                 await socket.connect(address)
                 transport = _TlsTransport(socket, context, authority.partition(":")[0])
                 protocol = await transport.handshake()
-                connection = cls(transport, protocol or "http/1.1", authority)
-                if connection._h2 is not None:
-                    await connection._h2.start()
-                return connection
+                return cls(transport, protocol or "http/1.1", authority)
         except (OSError, trio.TooSlowError) as error:
             socket.close()
             raise DeviceHttpError(f"no connection: {_reason(error)}") from error
@@ -220,10 +218,11 @@ class DeviceConnection:
                     status, fields, content = await self._h2.request(method, path, headers, body)
                     self.closed = self._h2.closed
                 else:
-                    exchange = Http1Exchange(self._authority)
-                    await self._transport.send(exchange.encode(method, path, headers, body))
-                    while not exchange.receive(await self._transport.receive()):
-                        pass
+                    async with self._turn:
+                        exchange = Http1Exchange(self._authority)
+                        await self._transport.send(exchange.encode(method, path, headers, body))
+                        while not exchange.receive(await self._transport.receive()):
+                            pass
                     status, fields, content = exchange.status, exchange.headers, exchange.body
                     self.closed = exchange.must_close
                 response = Response(status, fields, content)

@@ -89,6 +89,7 @@ class Http2Client:
         "_next_stream",
         "_reading",
         "_replies",
+        "_start",
         "_streams",
         "_transport",
         "_window",
@@ -101,6 +102,7 @@ class Http2Client:
         self._encoder = RequestEncoder(authority)
         self._decoder = Decoder()
         self._buffer = b""
+        self._start = _START  # goes out with the first request, as curl does it
         self._next_stream = 1
         self._streams: dict[int, _Stream] = {}
         self._window = DEFAULT_WINDOW
@@ -112,10 +114,6 @@ class Http2Client:
         self._reading = False
         self.closed = False
         self.settings: dict[int, int] = {}
-
-    async def start(self) -> None:
-        """Send the preface; a device need not wait for the server's SETTINGS."""
-        await self._transport.send(_START)
 
     async def request(
         self, method: bytes, path: bytes, headers: Sequence[Field], body: bytes
@@ -134,7 +132,8 @@ class Http2Client:
         try:
             block = self._encoder.encode(method, path, headers, len(body) if body else None)
             flags = END_HEADERS if body else END_HEADERS | END_STREAM
-            octets = frame(HEADERS, flags, number, block)
+            octets = self._start + frame(HEADERS, flags, number, block)
+            self._start = b""
             if body and self._fits(stream, body):
                 octets += frame(DATA, END_STREAM, number, body)
                 body = b""

@@ -4,6 +4,8 @@ import os
 from collections.abc import Callable
 
 import pytest
+from diameter.message import Message as Foreign
+from diameter.message.commands import DiameterEapAnswer
 
 from protocols.diameter import dictionary as d
 from protocols.diameter import numbers
@@ -431,3 +433,23 @@ def test_a_session_shows_no_keys() -> None:
     Conversation(node).run()
     (session,) = node.aaa.books.of(IMSI)
     assert "msk" not in repr(session).lower()
+
+
+def test_the_answers_are_read_by_python_diameter() -> None:
+    node = Node("overload=30,multi-round-time-out=9,session-timeout=60")
+    conversation = Conversation(node)
+    challenge = conversation.start()
+    end = conversation.go_on(challenge)
+    first, last = (Foreign.from_bytes(message.raw) for message in (challenge, end))
+    assert isinstance(first, DiameterEapAnswer)
+    assert isinstance(last, DiameterEapAnswer)
+    assert (first.result_code, last.result_code) == (1001, 2001)
+    assert first.eap_payload == challenge.octets(d.EAP_PAYLOAD)
+    assert first.multi_round_time_out == 9
+    assert last.eap_master_session_key == conversation.peer.msk
+    assert last.session_timeout == 60
+    assert last.user_name == conversation.nai
+    for message in (first, last):
+        assert message.session_id == conversation.session_id.decode()
+        assert message.origin_host == AAA.host.encode()
+        assert message.auth_application_id == numbers.SWM

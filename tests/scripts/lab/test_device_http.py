@@ -88,10 +88,8 @@ class H2Server:
             self.reply(self.connection, stream, self.heads[stream], self.bodies.get(stream, b""))
 
 
-async def client_of(server: H2Server) -> Http2Client:
-    client = Http2Client(server, b"localhost")
-    await client.start()
-    return client
+def client_of(server: H2Server) -> Http2Client:
+    return Http2Client(server, b"localhost")
 
 
 # The h2 library hands cookies over last.
@@ -105,7 +103,7 @@ FIELDS = [
 
 async def test_requests_reach_the_h2_library_and_come_back() -> None:
     server = H2Server()
-    client = await client_of(server)
+    client = client_of(server)
     status, headers, body = await client.request(b"GET", b"/?app=ap2004", FIELDS, b"")
     assert (status, headers, body) == (200, [(b"x-path", b"/?app=ap2004")], b"")
     status, _, body = await client.request(b"POST", b"/", FIELDS, b"{}")
@@ -124,7 +122,7 @@ async def test_requests_reach_the_h2_library_and_come_back() -> None:
 
 async def test_many_devices_share_a_connection(autojump_clock: trio.testing.MockClock) -> None:
     server = H2Server()
-    client = await client_of(server)
+    client = client_of(server)
     answers: dict[int, list[tuple[bytes, bytes]]] = {}
 
     async def device(number: int) -> None:
@@ -144,7 +142,7 @@ async def test_a_body_larger_than_the_window_waits_for_it() -> None:
     ) -> None:
         server.send_headers(stream, [(b":status", b"%d" % (len(body) // 1000))], end_stream=True)
 
-    client = await client_of(H2Server(count))
+    client = client_of(H2Server(count))
     assert (await client.request(b"POST", b"/", [], bytes(300_000)))[0] == 300
 
 
@@ -153,7 +151,7 @@ async def test_the_reader_may_be_cancelled_and_another_goes_on(
 ) -> None:
     server = H2Server()
     server.held = True
-    client = await client_of(server)
+    client = client_of(server)
     finished: list[int] = []
 
     async def device(number: int, patience: float) -> None:
@@ -181,7 +179,7 @@ async def test_a_reset_stream_fails_alone() -> None:
         server.reset_stream(stream, error_code=7)
 
     server = H2Server(reset)
-    client = await client_of(server)
+    client = client_of(server)
     with pytest.raises(DeviceHttpError, match="reset, code 7"):
         await client.request(b"GET", b"/", [], b"")
     server.reply = echo
@@ -190,7 +188,7 @@ async def test_a_reset_stream_fails_alone() -> None:
 
 async def test_goaway_closes_for_new_requests() -> None:
     server = H2Server()
-    client = await client_of(server)
+    client = client_of(server)
     await client.request(b"GET", b"/", [], b"")
     server.held = True
     server.outgoing.append(frame(7, 0, 0, bytes((0, 0, 0, 1, 0, 0, 0, 0))))
@@ -203,7 +201,7 @@ async def test_goaway_closes_for_new_requests() -> None:
 
 async def test_a_smaller_header_table_is_obeyed() -> None:
     server = H2Server(settings={h2.settings.SettingCodes.HEADER_TABLE_SIZE: 0})
-    client = await client_of(server)
+    client = client_of(server)
     for _ in range(3):
         await client.request(b"GET", b"/", FIELDS, b"")
     assert server.seen[2][4:8] == FIELDS
@@ -211,7 +209,7 @@ async def test_a_smaller_header_table_is_obeyed() -> None:
 
 async def test_a_ping_is_answered() -> None:
     server = H2Server()
-    client = await client_of(server)
+    client = client_of(server)
     server.connection.ping(b"12345678")
     server.flush()
     await client.request(b"GET", b"/", [], b"")
