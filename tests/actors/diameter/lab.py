@@ -53,6 +53,14 @@ class MemoryTransport:
                 raise TransportError("ECONNRESET") from None
             return b""
 
+    def arrived(self) -> bytes:
+        """What is there to read, without waiting."""
+        data = b""
+        with contextlib.suppress(trio.WouldBlock, trio.EndOfChannel):
+            while True:
+                data += self._receive.receive_nowait()
+        return data
+
     async def write_rest(self) -> None:
         await trio.sleep_forever()
 
