@@ -36,6 +36,7 @@ ANSWER_SECONDS: Final = 1.0
 TRIES: Final = 3
 SECRET: Final = b"lab"
 IDENTIFIERS: Final = 256
+MAX_DATAGRAM: Final = 65_536
 SEARCH_PATH: Final = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 
 CONFIGURATION: Final = """\
@@ -149,9 +150,6 @@ class RadiusClient:
             finally:
                 del self._waiting[identifier]
                 self._free.append(identifier)
-
-
-MAX_DATAGRAM: Final = 65_536
 
 
 class RadiusConversation:

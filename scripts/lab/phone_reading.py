@@ -185,7 +185,7 @@ def _application(node: Node) -> dict[str, Any]:
 def _number(node: Node, name: str) -> int:
     try:
         return int(node.parms[name])
-    except (KeyError, ValueError):
+    except (KeyError, ValueError, TypeError):
         raise Malformed(f"{node.type} without a number in {name}") from None
 
 
