@@ -16,9 +16,10 @@ from protocols.eap.numbers import (
     AUTHENTICATION_REJECT,
     CHALLENGE,
     CLIENT_ERROR,
+    EAP_AKA,
     SYNCHRONIZATION_FAILURE,
 )
-from protocols.eap.packet import EapError, identity_response, parse_response
+from protocols.eap.packet import EapError, identity_response, nak_response, parse_response
 from protocols.eap.relay import (
     RequestKind,
     aka_identity_response,
@@ -37,8 +38,14 @@ FIRST_IDENTIFIER: Final = 1  # of the EAP-Response/Identity that no request aske
 PHONE_SUBTYPES: Final = frozenset(
     {CHALLENGE, AUTHENTICATION_REJECT, SYNCHRONIZATION_FAILURE, CLIENT_ERROR}
 )
+# An AKA' challenge gets a Nak that asks for EAP-AKA, which phones can do (RFC 3748 §5.3.1).
 NODE_ANSWERS: Final = frozenset(
-    {RequestKind.IDENTITY, RequestKind.AKA_IDENTITY, RequestKind.NOTIFICATION}
+    {
+        RequestKind.IDENTITY,
+        RequestKind.AKA_IDENTITY,
+        RequestKind.NOTIFICATION,
+        RequestKind.CHALLENGE_PRIME,
+    }
 )
 ROUNDS_FOR_DEVICE: Final = 3  # rounds the node answers itself before it calls that a loop
 
@@ -247,6 +254,8 @@ class Conversation:
             return identity_response(request.identifier, self._eap_id)
         if request.kind is RequestKind.AKA_IDENTITY:
             return aka_identity_response(packet, self._eap_id)
+        if request.kind is RequestKind.CHALLENGE_PRIME:
+            return nak_response(request.identifier, EAP_AKA)
         return notification_response(packet)
 
     def der(self, packet: bytes, request: Ts43Request) -> EapRequest:
@@ -277,7 +286,7 @@ class Conversation:
         """(cause for counters, alarm text or nothing) of a DEA that leads to an apology."""
         if answer.vendor == 0 and answer.code == MULTI_ROUND_AUTH:
             return "eap round not answerable", (
-                "the AAA sends EAP requests that phones cannot answer (AKA', fast "
+                "the AAA sends EAP requests that phones cannot answer (AKA' alone, fast "
                 "re-authentication or protected notifications); it must start with the challenge"
             )
         found = outcome_of(answer)

@@ -263,7 +263,16 @@ def test_an_endless_identity_round_ends() -> None:
     assert bench.only(Answer).response.status == 503
 
 
-@pytest.mark.parametrize("packet", [NOTIFICATION_AFTER, CHALLENGE_PRIME, b"", b"\x01\x02"])
+def test_an_aka_prime_challenge_is_answered_with_the_wish_for_eap_aka() -> None:
+    bench = Bench()
+    bench.tell(StartAuthentication(get(), FakeExchange()))
+    bench.tell(AaaAnswered(dea(1001, CHALLENGE_PRIME)))
+    assert bench.only(SendDer).request.eap_payload == bytes((2, 7, 0, 6, 3, 23))
+    bench.tell(AaaAnswered(dea(1001, CHALLENGE)))
+    assert bench.only(AnswerWithChallenge).packet == CHALLENGE
+
+
+@pytest.mark.parametrize("packet", [NOTIFICATION_AFTER, b"", b"\x01\x02"])
 def test_what_nobody_can_answer_raises_an_alarm(packet: bytes) -> None:
     bench = Bench()
     bench.tell(StartAuthentication(get(), FakeExchange()))
