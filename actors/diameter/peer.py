@@ -136,7 +136,7 @@ class Peer:
         self._orderly = False
         self._disconnect_cause = numbers.REBOOTING
         self._requests_received = self._malformed = self._connections = self._stray = 0
-        self._last_error = ""
+        self._last_error = self._logged_error = ""
 
     def __repr__(self) -> str:
         """Where it stands."""
@@ -572,7 +572,10 @@ class Peer:
             self._back_off.after_loss(now - opened_at if opened_at is not None else 0.0)
         orderly, self._orderly = self._orderly, False
         self._watch.down(orderly)
-        _log.warning(
+        # An AAA that is down for an hour is one warning, not one for each attempt.
+        news = opened_at is not None or self._last_error != self._logged_error
+        self._logged_error = self._last_error
+        (_log.warning if news else _log.debug)(
             "peer closed",
             peer=self.host,
             reason=self._last_error,
@@ -585,21 +588,19 @@ class Peer:
 
     def _connection_ended(self, connection: Connection) -> None:
         """The reader is through: tell the machine, unless it closed the connection itself."""
-        connection.closed = True
+        connection.close()
         if connection is self._i:
             if self._machine.state is State.WAIT_I_CEA and not self._last_error:
                 self._last_error = "closed before CEA, check application ids"
             self._happen_if_legal(Event.I_PEER_DISC)
         elif connection is self._r:
             self._happen_if_legal(Event.R_PEER_DISC)
-        connection.transport.close()
 
     def _give_up(self, connection: Connection, reason: str) -> None:
         """Close a connection because of what came over it; what we answered still goes out."""
         self._last_error = reason
         _log.warning("peer misbehaved", peer=self.host, reason=reason)
         self._orderly = False
-        connection.close()
         self._connection_ended(connection)
 
     def _fail_over(self) -> None:

@@ -235,6 +235,13 @@ class Lab:
         return outcomes[0]
 
 
+async def eventually(condition: Callable[[], object], seconds: float = 10.0) -> None:
+    """Wait for what another process does; it has no event for us."""
+    with trio.fail_after(seconds):
+        while not condition():  # noqa: ASYNC110
+            await trio.sleep(0.01)
+
+
 def first_round(number: int = 1, **fields: object) -> EapRequest:
     """The first DER of a subscriber."""
     nai = f"0{number:015d}@nai.{REALM}".encode()
