@@ -18,9 +18,12 @@ from urllib.parse import urlencode
 
 import trio
 
+from actors.diameter.server import ServerPeer
 from actors.runtime.turn import Turn
 from config.load import load
+from node.cli import main
 from node.node import Node
+from protocols.diameter.codec import Message
 from scripts.lab.aaa_behaviour import parse_behaviour
 from scripts.lab.aaa_running import HOST, REALM, RunningAaa, running_aaa
 from scripts.lab.device_http import DeviceConnection, Response, tls_context
@@ -266,12 +269,39 @@ class WholeNode:
         async with self.connected(http2=http2) as connection:
             return await connection.request(b"POST", b"/", headers, body)
 
+    async def operate(self, *command: str) -> None:
+        """Run a command of the node's command line on its database, beside the running node.
+
+        Raises:
+            click.ClickException: it refused.
+        """
+        arguments = [*command, "--config", str(self.config)]
+        await trio.to_thread.run_sync(lambda: main.main(arguments, standalone_mode=False))
+
+    async def change(self, who: LabSubscriber | int, *options: str) -> None:
+        """`subscribers set` for one subscriber."""
+        whose = subscriber(who) if isinstance(who, int) else who
+        await self.operate("subscribers", "set", "-t", whose.tenant, whose.imsi, *options)
+
     # --- AAA ------------------------------------------------------------------------------------
 
     def behave(self, words: str, who: str = "*") -> None:
         """Have every AAA treat `who` so; without words well again."""
         for one in self.aaas:
             one.behaviours.set(who, parse_behaviour(words))
+
+    @staticmethod
+    def requests_to(aaa: RunningAaa) -> list[Message]:
+        """What an AAA is sent from now on, as it grows."""
+        seen: list[Message] = []
+        handle = aaa.server._handle
+
+        def keep(request: Message, peer: ServerPeer) -> None:
+            seen.append(request)
+            handle(request, peer)
+
+        aaa.server._handle = keep
+        return seen
 
     def asked(self) -> int:
         """DERs that the AAAs were sent, as the node counts."""
