@@ -52,6 +52,10 @@ class EapRequest:
     software_version: bytes = b""
     calling_station_id: bytes = b""
 
+    def __repr__(self) -> str:
+        """Without what names a subscriber or a device."""
+        return f"EapRequest({self.profile.application}, {self.session_id!r})"
+
 
 @dataclass(slots=True)
 class EapAnswer:

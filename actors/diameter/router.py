@@ -123,7 +123,6 @@ class DiameterRouter:
             outbox=self._outbox,
             end_to_end=end_to_end_identifiers(now, self._random.getrandbits(20)),
             on_request=self._request_received,
-            changed=self._peer_changed,
             generator=self._random,
         )
         self._peers: dict[str, Route] = {}
@@ -281,9 +280,6 @@ class DiameterRouter:
             return await self._connect(section)
 
         return Peer(section.host, offer, self._context, connect)
-
-    def _peer_changed(self, peer: Peer) -> None:
-        """A peer opened, closed or changed its standing; routing looks at that itself."""
 
     def _crashed(self, name: str, error: Exception) -> None:
         _log.error("peer crashed", peer=name, exc_info=error)

@@ -115,7 +115,7 @@ class Routes:
         host = origin_host.lower()
         if host == peer.identity:
             return
-        peer.is_agent = True
+        peer.answers_for_others()
         peers = self._paths.get(host)
         if peers is None:
             if len(self._paths) >= MAX_PATHS:

@@ -85,7 +85,6 @@ class DiameterServer:
             outbox=self._outbox,
             end_to_end=end_to_end_identifiers(now, generator.getrandbits(20)),
             on_request=self._on_request,
-            changed=lambda peer: None,
             generator=generator,
         )
         turn.flusher(self._outbox.flush)

@@ -13,7 +13,7 @@ from typing import Final, Protocol
 
 import trio
 
-RECEIVE_OCTETS: Final = 262_144
+RECEIVE_OCTETS: Final = 65_536  # larger ones make malloc map and unmap pages for every read
 MAX_QUEUED_OCTETS: Final = 8_388_608  # a peer that does not read; the watchdog ends it later
 TLS_HANDSHAKE_SECONDS: Final = 10.0
 
@@ -106,17 +106,18 @@ class TcpTransport:
         Raises:
             TransportError: the connection is lost or was closed here.
         """
+        # Waiting first, although there may be something: a peer that never stops sending must not
+        # keep the other tasks from running, and a read in vain costs more than it saves.
         while not self._closed:
             try:
+                await trio.lowlevel.wait_readable(self._socket)
                 return self._socket.recv(RECEIVE_OCTETS)
             except BlockingIOError:
-                pass
+                continue
+            except (trio.ClosedResourceError, ValueError):
+                break
             except OSError as error:
                 raise TransportError(_reason(error)) from error
-            try:
-                await trio.lowlevel.wait_readable(self._socket)
-            except (trio.ClosedResourceError, OSError, ValueError):
-                break
         raise TransportError("closed")
 
     async def write_rest(self) -> None:

@@ -424,7 +424,6 @@ class BothWays:
             outbox=self.outbox,
             end_to_end=Counter32(1),
             on_request=lambda peer, request: None,
-            changed=lambda peer: None,
         )
         self.host = host
         self.near, self.far = pair()
