@@ -98,6 +98,11 @@ class Peer:
     # --- what the router and the server ask -------------------------------------------------------
 
     @property
+    def _open(self) -> Connection | None:
+        """The connection that carries messages."""
+        return self._link.open
+
+    @property
     def is_open(self) -> bool:
         """Requests may be sent."""
         return self._link.open is not None
@@ -140,7 +145,7 @@ class Peer:
         Returns:
             The message as it goes out.
         """
-        connection = self._link.open
+        connection = self._open
         assert connection is not None, "the caller looked at is_open"  # noqa: S101
         waiter.sent_at = trio.current_time()
         return self._pending.send(connection, waiter, flags, command, application, body)
@@ -184,7 +189,7 @@ class Peer:
             reconnects=max(0, self._connections - 1),
             last_error=link.last_error,
             origin_state_id=link.capabilities.origin_state_id if link.capabilities else None,
-            queued_octets=link.open.transport.queued if link.open else 0,
+            queued_octets=self._open.transport.queued if self._open else 0,
             latency_buckets=tuple(pending.latency.buckets),
             latency_count=pending.latency.count,
             latency_seconds=pending.latency.total_seconds,
