@@ -390,3 +390,9 @@ def test_a_spoilt_message_is_read_or_refused(data: st.DataObject) -> None:
         raw[at] = data.draw(st.integers(0, 255))
     end = data.draw(st.integers(0, len(raw)))
     assert 2001 <= read_or_refuse(bytes(raw[:end])) < 6000
+
+
+def test_a_session_counter_that_is_full_moves_the_high_part() -> None:
+    ids = SessionIds("ecs1.example", 5)
+    ids._count = 0xFFFFFFFF
+    assert ids.next() == b"ecs1.example;6;1"

@@ -104,6 +104,7 @@ def test_the_cer_reads_as_capabilities() -> None:
     assert cer.origin_state_id == 0x69248100
     assert common_applications((numbers.SWM, numbers.SWA), cer.applications) == {numbers.SWM}
     assert common_applications((numbers.SWA,), {numbers.RELAY}) == {numbers.SWA}
+    assert common_applications((numbers.RELAY,), {numbers.SWA}) == {numbers.SWA}
 
 
 def test_the_mandatory_bits_are_those_that_strict_servers_want() -> None:
