@@ -130,6 +130,8 @@ class Nai(str):
         Raises:
             ValueError: empty, over 253 octets, or not printable ASCII.
         """
+        if type(text) is cls:
+            return text
         if not (0 < len(text) <= 253 and text.isascii() and text.isprintable() and " " not in text):
             raise ValueError("an NAI is 1 to 253 printable ASCII characters")
         return super().__new__(cls, text)

@@ -8,6 +8,7 @@ packed.
 
 import struct
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
@@ -22,6 +23,9 @@ _TO_SYMBOLS: Final = str.maketrans("0123456789abcdef", _SYMBOLS)
 _FROM_SYMBOLS: Final = str.maketrans(_SYMBOLS, "0123456789abcdef")
 _PURPOSE: Final = b"eap"  # associated data: a value sealed for something else does not open here
 
+_TWO_COUNTERS: Final = struct.Struct(">II")
+_LENGTH: Final = struct.Struct(">H")
+_DIGITS: Final = struct.Struct(">BQ")
 _FIXED: Final = struct.Struct(">IBBBBB")
 _PLAIN_NAME: Final = 0xFF  # length octet of a name that is not packed
 _EPC: Final = ".3gppnetwork.org"
@@ -117,13 +121,13 @@ def _pack(point: ResumePoint) -> bytes:
             _FIXED.pack(
                 point.expires, point.eap_identifier, point.eap_type, *point.version, len(point.apps)
             ),
-            struct.pack(">II", high, low),
+            _TWO_COUNTERS.pack(high, low),
             _pack_text(optional),
             _pack_name(session_host),
             _pack_name(point.aaa_host.decode("latin-1")),
             _pack_octets(point.aaa_state),
             _pack_nai(point.eap_id),
-            b"".join(struct.pack(">H", int(app[2:])) for app in point.apps),
+            _pack_apps(point.apps),
             _pack_digits(point.terminal_id),
             _pack_text(point.app_name),
             _pack_text(point.tenant),
@@ -135,7 +139,7 @@ def _unpack(plain: bytes) -> ResumePoint:
     """The inverse of `_pack`. The octets are authentic, so their form is not checked again."""
     expires, identifier, eap_type, major, minor, app_count = _FIXED.unpack_from(plain)
     reader = _Reader(plain, _FIXED.size)
-    high, low = struct.unpack(">II", reader.take(8))
+    high, low = _TWO_COUNTERS.unpack(reader.take(8))
     optional = reader.text()
     session_host = reader.name()
     session_id = f"{session_host};{high};{low}" + (f";{optional}" if optional else "")
@@ -148,7 +152,7 @@ def _unpack(plain: bytes) -> ResumePoint:
         aaa_host=reader.name().encode("latin-1"),
         aaa_state=reader.octets(),
         eap_id=reader.nai(),
-        apps=tuple(f"ap{struct.unpack('>H', reader.take(2))[0]}" for _ in range(app_count)),
+        apps=tuple(f"ap{_LENGTH.unpack(reader.take(2))[0]}" for _ in range(app_count)),
         terminal_id=reader.digits(),
         app_name=reader.text(),
         tenant=reader.text(),
@@ -160,14 +164,20 @@ def _split_session_id(session_id: bytes) -> tuple[str, int, int, str]:
     return host, int(high), int(low), optional[0] if optional else ""
 
 
+@lru_cache(maxsize=256)  # phones ask for the same few sets, of the same few hosts and realms
+def _pack_apps(apps: tuple[str, ...]) -> bytes:
+    return b"".join(struct.pack(">H", int(app[2:])) for app in apps)
+
+
 def _pack_octets(octets: bytes) -> bytes:
-    return struct.pack(">H", len(octets)) + octets
+    return _LENGTH.pack(len(octets)) + octets
 
 
 def _pack_text(text: str) -> bytes:
     return _pack_octets(text.encode())
 
 
+@lru_cache(maxsize=1_024)
 def _pack_name(name: str) -> bytes:
     """`<label>.mnc<MNC>.mcc<MCC>.3gppnetwork.org` as label, MNC and MCC; else as it is."""
     label = name[: -len(_EPC) - len(".mnc001.mcc001")]
@@ -184,7 +194,7 @@ def _epc_name(label: str, digits: str) -> str:
 def _pack_digits(text: str) -> bytes:
     """Digits as a number behind their count; anything else as text behind 0."""
     if text.isascii() and text.isdigit() and 0 < len(text) <= 18:
-        return struct.pack(">BQ", len(text), int(text))
+        return _DIGITS.pack(len(text), int(text))
     return b"\x00" + _pack_text(text)
 
 
@@ -208,7 +218,7 @@ class _Reader:
         return self._data[start : start + count]
 
     def octets(self) -> bytes:
-        (length,) = struct.unpack(">H", self.take(2))
+        (length,) = _LENGTH.unpack(self.take(2))
         return self.take(length)
 
     def text(self) -> str:

@@ -3,11 +3,11 @@
 Source: GSMA TS.43 v12 §2.8.5 (tokens), §2.9.5 (RegisterNotifStatus).
 """
 
-import secrets
 import time
 from collections.abc import Callable
 
 from actors.session.messages import Keep, Stored, StoreFailed
+from actors.session.randomness import RandomOctets
 from actors.store.records import NewToken, Registration, RegistrationStatus
 from actors.store.store import Store, StoreUnavailable, TokenSuperseded
 from actors.store.tokens import SECRET_OCTETS, mint, token_hash
@@ -19,8 +19,9 @@ KeptReply = Callable[[Stored | StoreFailed], None]
 class Keeping:
     """Carries out `Keep` effects against the store; `reply` once, when all of it is on disk."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, random: RandomOctets) -> None:
         self._store = store
+        self._random = random
 
     def keep(self, tenant: Tenant, keep: Keep, reply: KeptReply) -> None:
         """Ask for both writes at once, so that they share one commit."""
@@ -29,7 +30,7 @@ class Keeping:
         if registers:
             self._store.register_notification(_registration(tenant, keep), promise.registered)
         if keep.issue_token:
-            token = mint(tenant.id, keep.imsi, secrets.token_bytes(SECRET_OCTETS))
+            token = mint(tenant.id, keep.imsi, self._random.take(SECRET_OCTETS))
             promise.token = token
             self._store.save_token(_new_token(tenant, keep, token), promise.saved)
 

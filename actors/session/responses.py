@@ -5,15 +5,17 @@ network or of our own is 503 with Retry-After and Date, and never 500.
 """
 
 from actors.backends.bss import Plan, Subscriber
-from actors.entitlement.applications import decide
 from actors.entitlement.composition import document as compose
 from actors.entitlement.decision import Decision, DecisionInput
+from actors.entitlement.remembered import RememberedDecisions
 from actors.session.cookie import ResumePoint
 from config.model import Tenant
 from protocols.http.message import HttpResponse, text_response
 from protocols.ts43.messages import language_of
 from protocols.ts43.request import EapRelayAnswer, Ts43Request
 from protocols.ts43.responses import document_response
+
+_remembered = RememberedDecisions()
 
 
 def document(
@@ -46,7 +48,7 @@ def document(
         boost_type=request.boost_type,
         notification_status=notification_status,
     )
-    decisions = tuple([decide(app_id, given) for app_id in request.apps])
+    decisions = _remembered.decide(request.apps, given)
     content = compose(
         decisions, subscriber, tenant, token=token, token_validity_seconds=token_seconds
     )

@@ -5,7 +5,6 @@ the cookie and the exchanges. Everything here runs in the Trio thread and never 
 """
 
 import random
-import secrets
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -54,6 +53,7 @@ from actors.session.messages import (
     TimePassed,
     WakeAt,
 )
+from actors.session.randomness import RandomOctets
 from actors.session.tracing import SessionTrace
 from actors.store.records import Token
 from actors.store.store import Store, StoreUnavailable
@@ -126,7 +126,8 @@ class Sessions:
         self._seal = seal
         self._tenants = tenants
         self._trace = SessionTrace(recorder)
-        self._keeping = Keeping(store)
+        self._random = RandomOctets()
+        self._keeping = Keeping(store, self._random)
         self._count = 0
         self._rules = Rules(
             limits,
@@ -398,7 +399,7 @@ class Sessions:
             return
         if not session.cookie:
             point = session.resume_point(int(time.time() + self._limits.challenge_seconds))
-            session.cookie = self._seal.seal(point, secrets.token_bytes(NONCE_OCTETS))
+            session.cookie = self._seal.seal(point, self._random.take(NONCE_OCTETS))
             self._by_cookie[session.cookie] = cell
         exchange.on_gone = None
         response = challenge(effect.packet, set_cookie(session.cookie))

@@ -9,7 +9,13 @@ from enum import Enum, auto
 from typing import Final
 
 
-class State(Enum):
+class _Symbol(Enum):
+    """A member of a table's alphabet. There is one object of each, so its address is its hash."""
+
+    __hash__ = object.__hash__  # Enum's own is Python code, and every step looks up two
+
+
+class State(_Symbol):
     """Where the conversation with the device stands."""
 
     NEW = auto()
@@ -22,7 +28,7 @@ class State(Enum):
     ENDED = auto()
 
 
-class Input(Enum):
+class Input(_Symbol):
     """What can happen to a session."""
 
     IDENTITY_RECEIVED = auto()  # GET or POST with EAP_ID
@@ -50,7 +56,7 @@ class Input(Enum):
     ABORTED = auto()  # ASR or RAR of the AAA
 
 
-class Action(Enum):
+class Action(_Symbol):
     """What the session does on the way."""
 
     ASK_AAA = auto()
