@@ -9,6 +9,7 @@ needs a millisecond for each DER and a thread for each request; for load take `s
 import logging
 import secrets
 import threading
+from collections.abc import Sequence
 from typing import Any, Final
 
 import click
@@ -21,7 +22,8 @@ from scripts.lab.home_network import HomeNetwork
 
 REALM: Final = "epc.mnc001.mcc001.3gppnetwork.org"
 HOST: Final = f"aaa1.{REALM}"
-CLIENT: Final = f"ecs1.{REALM}"  # python-diameter refuses peers that it was not told of
+# python-diameter refuses peers that it was not told of: the node, the ordinary stack.
+CLIENTS: Final = (f"ecs1.{REALM}", f"ecs9.{REALM}")
 
 
 class IndependentAaa:
@@ -31,7 +33,7 @@ class IndependentAaa:
         served: DERs answered.
     """
 
-    def __init__(self, port: int, client: str = CLIENT) -> None:
+    def __init__(self, port: int, clients: Sequence[str] = CLIENTS) -> None:
         self.served = 0
         self._home = HomeNetwork()
         self._open: dict[str, AkaServer] = {}
@@ -43,11 +45,11 @@ class IndependentAaa:
             tcp_port=port,
             vendor_ids=[constants.VENDOR_TGPP],
         )
-        peer = self._node.add_peer(f"aaa://{client}", REALM)
+        peers = [self._node.add_peer(f"aaa://{client}", REALM) for client in clients]
         app = SimpleThreadingApplication(
             constants.APP_3GPP_SWM, is_auth_application=True, request_handler=self._answer
         )
-        self._node.add_application(app, [peer])
+        self._node.add_application(app, peers)
 
     def start(self) -> None:
         """Listen."""
@@ -99,11 +101,11 @@ def _result(found: object) -> int:
 
 @click.command()
 @click.option("--port", default=3868, show_default=True)
-@click.option("--client", default=CLIENT, show_default=True, help="Origin-Host of the node.")
-def main(port: int, client: str) -> None:
+@click.option("--client", "clients", multiple=True, default=CLIENTS, help="Their Origin-Hosts.")
+def main(port: int, clients: tuple[str, ...]) -> None:
     """Serve until killed."""
     logging.disable(logging.CRITICAL)
-    aaa = IndependentAaa(port, client)
+    aaa = IndependentAaa(port, clients)
     aaa.start()
     print("ready", port, flush=True)
     threading.Event().wait()

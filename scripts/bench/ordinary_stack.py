@@ -34,7 +34,7 @@ from quart_trio import QuartTrio
 EAP_RELAY: Final = "application/vnd.gsma.eap-relay.v1.0+json"
 XML: Final = "text/vnd.wap.connectivity-xml"
 REALM: Final = "epc.mnc001.mcc001.3gppnetwork.org"
-ORIGIN_HOST: Final = "ecs1." + REALM
+ORIGIN_HOST: Final = "ecs9." + REALM  # another one than the node's, which has the same AAA
 AAA_HOST: Final = "aaa1." + REALM
 ANSWER_SECONDS: Final = 10
 

@@ -184,3 +184,39 @@ def _usage(pid: int) -> Usage:
     fields = text[text.rindex(")") + 2 :].split()
     # utime, stime, cutime, cstime (proc(5), fields 14 to 17); children that have ended count too.
     return Usage(sum(map(int, fields[11:15])) * TICK_SECONDS, int(fields[21]) * PAGE_OCTETS)
+
+
+def wait_until_listening(program: Program, port: int) -> None:
+    """Until the program itself, or a child of it, listens on a port of TCP.
+
+    Raises:
+        NotStarted: it ended, or did not in time.
+    """
+    deadline = time.monotonic() + READY_SECONDS
+    while time.monotonic() < deadline:
+        program.check()
+        if _listening_inodes(port) & _socket_inodes(program.pid):
+            return
+        time.sleep(0.02)
+    raise NotStarted(f"{program.name} does not listen on {port}")
+
+
+def _listening_inodes(port: int) -> set[str]:
+    """Sockets in state LISTEN (0A) on the port, from /proc/net/tcp."""
+    found = set()
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        fields = line.split()
+        if fields[3] == "0A" and int(fields[1].rpartition(":")[2], 16) == port:
+            found.add(fields[9])
+    return found
+
+
+def _socket_inodes(pid: int) -> set[str]:
+    found = set()
+    for process in descendants(pid):
+        for descriptor in Path(f"/proc/{process}/fd").glob("*"):
+            with contextlib.suppress(OSError):
+                kind, _, inode = os.readlink(descriptor).partition(":")
+                if kind == "socket":
+                    found.add(inode.strip("[]"))
+    return found

@@ -31,6 +31,7 @@ from scripts.traffic.steps import Expect
 from scripts.traffic.subscribers import Caller, read
 from scripts.traffic.thresholds import ExitCode
 
+NOT_A_TERMINAL: Final = 120  # columns, into a file or a pipe
 DEFAULT_TARGET: Final = "https://localhost:8443"
 
 
@@ -134,6 +135,8 @@ def run(
     Ctrl-C ends with a report; a second one at once.
     """
     console = Console(stderr=True)
+    if not console.is_terminal:
+        console.width = NOT_A_TERMINAL
     try:
         loaded = load_scenario(find(scenario))
         plan = Plan.of(
@@ -141,7 +144,8 @@ def run(
             warm_up_seconds=warm_up, stages=stages,
         )  # fmt: skip
         order, subscribers = read(subscribers_file)
-        callers = [Caller(one, place) for place, one in enumerate(subscribers)]
+        chosen = [one for one in subscribers if loaded.takes_plan(one.plan)]
+        callers = [Caller(one, place) for place, one in enumerate(chosen)]
         randomness = random.Random(seed)  # noqa: S311 (so that a run can be repeated)
         mix = Mix(loaded, order, callers, plan.number, randomness)
         outputs = Outputs(stat, json_file, html_file)

@@ -62,7 +62,8 @@ class Mix:
         total = sum(weight for _, weight in scenario.parts)
         if len(callers) < len(scenario.parts):
             raise NotEnoughSubscribers(
-                f"{len(scenario.parts)} parts need at least as many subscribers"
+                f"{len(callers)} subscribers have a plan that all calls take; "
+                f"at least {len(scenario.parts)} are needed"
             )
         self.parts: list[Part] = []
         self._chosen: Part | None = None

@@ -55,6 +55,12 @@ class Scenario:
         """As its file says."""
         return self.head.name
 
+    def takes_plan(self, plan: str) -> bool:
+        """Whether a subscriber of `plan` can make its calls; "" is a plan that nobody knows."""
+        return all(
+            not plan or not part.head.plans or plan in part.head.plans for part, _ in self.parts
+        )
+
     @property
     def uses_diameter(self) -> bool:
         """Whether its calls are DERs to the AAA, without HTTP."""

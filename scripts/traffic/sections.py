@@ -18,6 +18,7 @@ class Head(Section, frozen=True, kw_only=True):
     name: str
     title: str = ""
     provisions: str = ""  # what must exist beforehand
+    plans: tuple[str, ...] = ()  # only subscribers of these, or of none, call; empty: all
     flow: str = ""  # the messages of one call
     driver: str = "device"  # or "diameter": no HTTP, DERs straight to the AAA
     http: str = "2"  # or "1.1", which Android's own client speaks

@@ -50,6 +50,13 @@ def test_the_shipped_scenarios_are_those_that_the_manual_names() -> None:
     }
 
 
+def test_only_subscribers_of_its_plans_call() -> None:
+    activation = load_scenario(find("volte_vowifi_activation"))
+    assert [activation.takes_plan(plan) for plan in ("full", "", "voice")] == [True, True, False]
+    assert not load_scenario(find("mixed_busy_hour")).takes_plan("voice")  # it holds an activation
+    assert load_scenario(find("wrong_res")).takes_plan("voice")
+
+
 def test_a_scenario_is_found_by_name_and_by_path(tmp_path: Path) -> None:
     assert find("wrong_res") == find("wrong_res.toml")
     path = written(tmp_path, "")
