@@ -243,7 +243,7 @@ async def test_a_crash_of_one_session_is_503_and_nobody_else_notices(
             await node.connected_to_aaa()
             other = await node.with_token(2)
             with monkeypatch.context() as patch:
-                patch.setattr("actors.session.responses.decide", None)
+                patch.setattr("actors.session.responses.compose", None)
                 result = await node.phone(1).authenticate()
             assert (result.status, bool(result.retry_after)) == (503, True)
             assert node.counted("session_events")["crashed",] == 1
