@@ -1,10 +1,8 @@
 """Reload, drain and restart of the whole node, with exchanges under way."""
 
 import signal
-import tomllib
 from functools import partial
 from pathlib import Path
-from typing import Any
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
@@ -21,22 +19,14 @@ from tests.node.whole.whole_node import (
     LabFolder,
     WholeNode,
     asking,
-    changed_settings,
     free_port,
     serving,
-    toml,
 )
 from tests.protocols.ts43.document_readers import read_xml
 
 SECOND = f"aaa2.{REALM}"
 KEYS = {"node": {"cookie-keys": ["A" * 43]}}
 OTHER_KEYS = {"node": {"cookie-keys": ["B" * 43, "A" * 43]}}
-
-
-def rewrite(node: WholeNode, changes: dict[str, Any]) -> None:
-    """Edit the configuration file as an operator does."""
-    settings = tomllib.loads(node.config.read_text())
-    node.config.write_text(toml(changed_settings(settings, changes)))
 
 
 # --- reload -------------------------------------------------------------------------------------
@@ -47,7 +37,7 @@ async def test_a_reload_in_the_middle_of_an_exchange_loses_nothing(whole: Whole)
     async with whole() as node, node.connected() as connection:
         phone = node.phone(1)
         leg = await first_leg(phone, connection)
-        rewrite(node, {"tenants": {0: {"versions": {"validity-seconds": 4_321}}}})
+        node.rewrite({"tenants": {0: {"versions": {"validity-seconds": 4_321}}}})
         node.node.reload()
         final = await relay(answer_of(phone, leg.response), connection, leg.cookie_field)
         assert final.status == 200
@@ -95,7 +85,7 @@ async def test_a_reload_brings_an_aaa_and_takes_one_away(whole: Whole) -> None:
     async with whole() as node, running_aaa(host=SECOND) as second:
         node.waiting.watch(second.turn)
         peer = {"host": SECOND, "address": "127.0.0.1", "port": second.port}
-        rewrite(node, {"diameter": {"peers": [peer]}})
+        node.rewrite({"diameter": {"peers": [peer]}})
         signal.raise_signal(signal.SIGHUP)
         await node.until(
             lambda: [one.host for one in node.node.router.statistics().peers] == [SECOND]
@@ -112,7 +102,7 @@ async def test_a_reload_changes_who_is_whose_subscriber(whole: Whole) -> None:
     """MT-54: ranges may move; nobody's session is lost by it."""
     async with whole() as node:
         phone = await node.with_token(1)
-        rewrite(node, {"tenants": {1: {"imsi-ranges": ["001010000000001-001010000000001"]}}})
+        node.rewrite({"tenants": {1: {"imsi-ranges": ["001010000000001-001010000000001"]}}})
         node.node.reload()
         assert (await node.get(asking(phone))).status == 511  # it is the other tenant's now
         assert (await phone.authenticate()).ok

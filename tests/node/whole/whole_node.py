@@ -291,6 +291,11 @@ class WholeNode:
         whose = subscriber(who) if isinstance(who, int) else who
         await self.operate("subscribers", "set", "-t", whose.tenant, whose.imsi, *options)
 
+    def rewrite(self, changes: Changes) -> None:
+        """Edit the configuration file as an operator does; see `LabFolder.prepare`."""
+        settings = tomllib.loads(self.config.read_text())
+        self.config.write_text(toml(changed_settings(settings, changes)))
+
     # --- AAA ------------------------------------------------------------------------------------
 
     def behave(self, words: str, who: str = "*") -> None:
