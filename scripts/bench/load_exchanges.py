@@ -38,6 +38,7 @@ _SECOND_LEG: Final = (
 _RELAY_KEY: Final = b'"eap-relay-packet"'
 _BODY_START: Final = b'{"eap-relay-packet":"'
 _TOKEN_START: Final = b'name="token" value="'
+_STATUS_START: Final = b'name="EntitlementStatus" value="'
 _ALL_APPS: Final = (b"ap2003", b"ap2004", b"ap2005")
 
 
@@ -110,6 +111,9 @@ def _between(text: bytes, start: bytes, end: bytes) -> bytes:
 def _check_document(answer: Answer) -> None:
     if answer.status != 200 or not answer.content_type.startswith(_XML):
         raise LoadError(f"no document, but {answer.status}: {answer.body[:100]!r}")
+    # ENABLED, each: the document of a stranger or of a poor plan is shorter, and no comparison.
     for app in _ALL_APPS:
-        if app not in answer.body:
-            raise LoadError(f"the document has no {app.decode()}")
+        _, found, rest = answer.body.partition(b'value="%b"' % app)
+        status = _between(rest, _STATUS_START, b'"') if found else b"none"
+        if status != b"1":
+            raise LoadError(f"EntitlementStatus of {app.decode()} is {status.decode()}")

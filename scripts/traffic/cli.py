@@ -14,16 +14,15 @@ from rich.console import Console
 
 from scripts.lab import subscribers as lab
 from scripts.lab.subscribers import SubscriberFileError
-from scripts.traffic.device import Target
 from scripts.traffic.display import Display
-from scripts.traffic.drivers import HttpsDriver
+from scripts.traffic.drivers import DEFAULT_TARGET, default_target, open_driver
 from scripts.traffic.durations import seconds
 from scripts.traffic.html_report import html_report
 from scripts.traffic.keyboard import read_keys
 from scripts.traffic.mix import Mix, NotEnoughSubscribers
 from scripts.traffic.plan import Plan, Stage, parse_stages
 from scripts.traffic.report import report
-from scripts.traffic.run import Driver, InitFailed, Run, Traffic
+from scripts.traffic.run import InitFailed, Run, Traffic
 from scripts.traffic.scenario import Scenario, ScenarioError, available, find, load_scenario
 from scripts.traffic.stat_file import StatFile
 from scripts.traffic.statistics import Period
@@ -32,7 +31,6 @@ from scripts.traffic.subscribers import Caller, read
 from scripts.traffic.thresholds import ExitCode
 
 NOT_A_TERMINAL: Final = 120  # columns, into a file or a pipe
-DEFAULT_TARGET: Final = "https://localhost:8443"
 
 
 class Duration(click.ParamType[float]):
@@ -86,7 +84,9 @@ _file = click.Path(dir_okay=False, path_type=Path)
 
 @main.command()
 @click.argument("scenario")
-@click.option("--target", default="", help=f"The node. [default: {DEFAULT_TARGET}]")
+@click.option(
+    "--target", default="", help=f"The node, or diameter://HOST:PORT. [default: {DEFAULT_TARGET}]"
+)
 @click.option(
     "--subscribers",
     "subscribers_file",
@@ -213,23 +213,28 @@ async def _run(
     scenario: Scenario, plan: Plan, mix: Mix, target: str, ca_file: str | None, period: float,
     outputs: Outputs, display: Display,
 ) -> Run:  # fmt: skip
-    target = target or DEFAULT_TARGET
-    driver: Driver = (await HttpsDriver.to(Target.parse(target), ca_file, scenario)).call
+    target = target or default_target(scenario)
 
     def on_period(one: Period) -> None:
         outputs.period(traffic, one)
         display.period(traffic, one)
 
-    now = datetime.datetime.now(datetime.UTC)
-    traffic = Traffic(
-        scenario, plan, mix, driver, target, now, period_seconds=period, on_period=on_period
-    )
-    outputs.start(traffic)
-    display.start(traffic)
-    try:
-        await _make(traffic)
-    finally:
-        display.stop()
+    failure: Exception | None = None
+    async with open_driver(scenario, target, ca_file) as driver:
+        now = datetime.datetime.now(datetime.UTC)
+        traffic = Traffic(
+            scenario, plan, mix, driver, target, now, period_seconds=period, on_period=on_period
+        )
+        outputs.start(traffic)
+        display.start(traffic)
+        try:
+            await _make(traffic)
+        except InitFailed as error:
+            failure = error  # outside of the driver's nursery it is no group
+        finally:
+            display.stop()
+    if failure is not None:
+        raise failure
     outputs.finish(traffic.run)
     display.result(traffic.run)
     return traffic.run

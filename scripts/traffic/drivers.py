@@ -1,11 +1,42 @@
 """What carries calls: HTTPS to the node, or Diameter straight to the AAA."""
 
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Final
+
 from scripts.traffic.call import Call
 from scripts.traffic.device import HttpsDevices, Target
+from scripts.traffic.diameter_call import DiameterDriver, DiameterTarget
+from scripts.traffic.run import Driver
 from scripts.traffic.scenario import Scenario
 from scripts.traffic.statistics import CallRecord
 from scripts.traffic.steps import Step
 from scripts.traffic.subscribers import Caller
+
+DEFAULT_TARGET: Final = "https://localhost:8443"
+DEFAULT_DIAMETER_TARGET: Final = "diameter://127.0.0.1:3868"
+
+
+def default_target(scenario: Scenario) -> str:
+    """Where the lab is."""
+    return DEFAULT_DIAMETER_TARGET if scenario.uses_diameter else DEFAULT_TARGET
+
+
+@contextlib.asynccontextmanager
+async def open_driver(
+    scenario: Scenario, target: str, ca_file: str | None
+) -> AsyncIterator[Driver]:
+    """What makes the calls of a scenario.
+
+    Raises:
+        ValueError: the target is no URL that the scenario can use.
+        OSError: it cannot be found or reached.
+    """
+    if scenario.uses_diameter:
+        async with DiameterDriver.to(DiameterTarget.parse(target)) as diameter:
+            yield diameter.call
+    else:
+        yield (await HttpsDriver.to(Target.parse(target), ca_file, scenario)).call
 
 
 class HttpsDriver:
