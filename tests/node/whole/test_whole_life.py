@@ -98,6 +98,23 @@ async def test_a_reload_brings_an_aaa_and_takes_one_away(whole: Whole) -> None:
         await node.until(lambda: left.statistics().watchdog == "INITIAL")
 
 
+async def test_a_reload_follows_an_aaa_that_moved(whole: Whole) -> None:
+    """The same identity at another port; then its timers and priority change, and nothing else."""
+    async with whole() as node, running_aaa() as moved:
+        node.waiting.watch(moved.turn)
+        node.rewrite({"diameter": {"peers": {0: {"port": moved.port}}}})
+        node.node.reload()
+        await node.until(lambda: any(one.is_open for one in moved.server.peers.values()))
+        await node.until(lambda: node.open_peers() == 1)
+        assert (await node.phone(1).authenticate()).ok
+        assert moved.books.answers[268, 0, 2001] == 1
+        assert node.aaa.books.answers[268, 0, 2001] == 0
+        node.rewrite({"diameter": {"answer-seconds": 0.3, "peers": {0: {"priority": 7}}}})
+        node.node.reload()
+        assert (await node.phone(2).authenticate()).ok
+        assert node.node.router.statistics().peers[0].connections == 1
+
+
 async def test_a_reload_changes_who_is_whose_subscriber(whole: Whole) -> None:
     """MT-54: ranges may move; nobody's session is lost by it."""
     async with whole() as node:

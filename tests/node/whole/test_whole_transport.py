@@ -41,7 +41,8 @@ async def post_json(node: WholeNode, parameters: dict[str, object]) -> Response:
 async def test_every_kind_of_phone_authenticates_and_comes_back_with_its_token(
     whole: Whole, habits: Habits, http2: bool, post: bool
 ) -> None:
-    """T-01, T-02, T-03b, T-07; Q-TR-2, Q-TR-3, Q-TR-4, Q-TR-6, Q-TR-8, Q-TR-12."""
+    """T-01, T-02, T-03b, T-07; Q-TR-2, Q-TR-3, Q-TR-4, Q-TR-6, Q-TR-8, Q-TR-12, Q-EAP-3, Q-EAP-4,
+    Q-DOC-6, Q-HTTP-1, Q-TOK-3: the phones are as strict as the real ones."""
     async with whole() as node:
         phone = node.phone(1, habits, http2=http2, post=post)
         result = await phone.authenticate()
@@ -223,12 +224,12 @@ async def test_a_message_for_the_person_is_in_their_language(whole: Whole) -> No
 
 @pytest.mark.parametrize("version", ["2.0", "8.0", "12.0"])
 async def test_an_xml_answer_is_read_alike_by_every_client(whole: Whole, version: str) -> None:
-    """T-12a, T-12b; Q-DOC-3, Q-DOC-5, Q-DOC-8, Q-DOC-9: the same by three readers."""
+    """T-12a, T-12b; Q-DOC-3, Q-DOC-4, Q-DOC-5, Q-DOC-8, Q-DOC-9: the same by three readers."""
     async with whole() as node:
         phone = await node.with_token(1, "ap2004", "ap2003", "ap2005", "ap2010")
         asked = asking(phone, "ap2003,ap2004,ap2005,ap2010", version)
         body = (await node.get(asked, ACCEPT_XML)).body
-        assert b"&" not in body.replace(b"&amp;", b"")
+        assert b"&" not in body  # also not `&amp;`: Android 11's Samsung keeps that as text
         understood = read_xml(body)
         assert len(understood) == 6
         assert read_like_android(body) == understood
