@@ -10,7 +10,7 @@ from actors.session.messages import Keep, Stored, StoreFailed
 from actors.session.randomness import RandomOctets
 from actors.store.records import NewToken, Registration, RegistrationStatus
 from actors.store.store import Store, StoreUnavailable, TokenSuperseded
-from actors.store.tokens import SECRET_OCTETS, mint, token_hash
+from actors.store.tokens import SECRET_OCTETS, mint, owner_key, token_hash
 from config.model import Tenant
 
 KeptReply = Callable[[Stored | StoreFailed], None]
@@ -30,7 +30,11 @@ class Keeping:
         if registers:
             self._store.register_notification(_registration(tenant, keep), promise.registered)
         if keep.issue_token:
-            token = mint(tenant.id, keep.imsi, self._random.take(SECRET_OCTETS))
+            request = keep.request
+            owner = owner_key(
+                tenant.id, keep.imsi, request.terminal_id, request.apps, request.app_name
+            )
+            token = mint(tenant.id, keep.imsi, self._random.take(SECRET_OCTETS), owner)
             promise.token = token
             self._store.save_token(_new_token(tenant, keep, token), promise.saved)
 

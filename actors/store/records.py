@@ -50,7 +50,11 @@ class NewToken:
     """What `Store.save_token` keeps: the token, the device that gets it, what it replaces.
 
     A token of the same tenant, IMSI, terminal, apps and app_name that is still valid stays so for
-    `grace_seconds` at most: the device may have been offline when its successor was sent.
+    `grace_seconds` at most: the device may have been offline when its successor was sent. The one
+    before that ends now.
+
+    Attributes:
+        token_hash: `tokens.token_hash`, which begins with the `tokens.owner_key` of the others.
     """
 
     tenant: str

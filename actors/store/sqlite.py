@@ -6,7 +6,7 @@ for. Other processes, such as the command line, may use the same file at the sam
 
 import sqlite3
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,7 +26,6 @@ from actors.store.records import (
     NotificationAction,
     Registration,
     RegistrationStatus,
-    Token,
 )
 from actors.store.store import (
     CountReply,
@@ -36,8 +35,10 @@ from actors.store.store import (
     StoreStatistics,
     StoreUnavailable,
     TokenReply,
+    TokenSuperseded,
 )
 from actors.store.subscriber_rows import SUBSCRIBER_COLUMNS, subscriber_of
+from actors.store.token_rows import FIND_BY_HASH, FIND_BY_SESSION, Sweeper, split_hash, token_of
 from config.model import Store as Settings
 
 READ_BUSY_SECONDS: Final = 0.05  # readers wait for nobody in WAL mode, but for its recovery
@@ -48,13 +49,6 @@ _SUBSCRIBER: Final = (
     f"SELECT {', '.join(f's.{name}' for name in SUBSCRIBER_COLUMNS)}, p.name, p.body"  # noqa: S608
     " FROM subscribers s LEFT JOIN plans p ON p.tenant = s.tenant AND p.plan_id = s.plan_id"
     " WHERE s.tenant = ? AND s.imsi = ?"
-)
-_FIND_BY_HASH: Final = (
-    "SELECT tenant, imsi, terminal_id, apps, app_name, method, issued, valid_until, replaced,"
-    " revoked, generation, diameter_session_id FROM tokens WHERE tenant = ? AND token_hash = ?"
-)
-_FIND_BY_SESSION: Final = (
-    "SELECT 1 FROM tokens WHERE tenant = ? AND diameter_session_id = ? LIMIT 1"
 )
 _HISTORY: Final = (
     "SELECT kind, subject, at, old, new FROM identity_changes"
@@ -85,6 +79,7 @@ class SqliteStore:
         self._settings = settings
         self._writer = GroupCommit(bound=settings.queue_bound, end_turn=end_turn, crashed=crashed)
         self._reader: sqlite3.Connection | None = None
+        self._save_tokens = _SaveTokens()
         self._plans: dict[tuple[str, str, str, str], Plan] = {}
         self._reads = 0
         self._failed_reads: Counter[str] = Counter()
@@ -131,12 +126,13 @@ class SqliteStore:
 
     def find_token(self, tenant: str, token_hash: bytes, reply: TokenReply) -> None:
         """The token of this hash if it is of this tenant, else None, or StoreUnavailable."""
-        row = self._row(_FIND_BY_HASH, (tenant, token_hash))
-        reply(row if row is None or isinstance(row, StoreUnavailable) else Token(*row))
+        owner, hashed = split_hash(token_hash)
+        row = self._row(FIND_BY_HASH, (owner, tenant))
+        reply(row if row is None or isinstance(row, StoreUnavailable) else token_of(row, hashed))
 
     def has_session(self, tenant: str, diameter_session_id: bytes) -> bool:
         """Whether a Diameter session led to a token of this tenant."""
-        row = self._row(_FIND_BY_SESSION, (tenant, diameter_session_id))
+        row = self._row(FIND_BY_SESSION, (tenant, diameter_session_id))
         return row is not None and not isinstance(row, StoreUnavailable)
 
     def identity_changes(
@@ -153,10 +149,8 @@ class SqliteStore:
 
     def save_token(self, token: NewToken, reply: SavedReply) -> None:
         """Keep a token, its device and the identity history; None once committed."""
-        self._writer.submit(
-            lambda connection: writes.save_token(connection, token),
-            reply,
-            durable=self._settings.tokens_survive_power_cut,
+        self._writer.submit_to(
+            self._save_tokens, token, reply, durable=self._settings.tokens_survive_power_cut
         )
 
     def register_notification(self, registration: Registration, reply: RegistrationReply) -> None:
@@ -262,3 +256,16 @@ class SqliteStore:
             )
         except (sqlite3.Error, UnicodeEncodeError):
             return False  # the write will say so
+
+
+class _SaveTokens:
+    """Keeps tokens, and removes some that are no use any more; in the database thread."""
+
+    def __init__(self) -> None:
+        self._sweeper = Sweeper()
+
+    def __call__(
+        self, connection: sqlite3.Connection, tokens: Sequence[NewToken]
+    ) -> list[TokenSuperseded | None]:
+        self._sweeper.sweep(connection, tokens[0].issued)
+        return writes.save_tokens(connection, tokens)

@@ -5,9 +5,11 @@ Opaque, 256 random bits in base64url, after a prefix of fixed length in the same
     1 character    version of this form
     4 characters   the tenant, a checksum of its id in base 36
     3 characters   the slot of the subscriber (CRC-32 of the IMSI, 14 bits) in base 36
-    43 characters  the secret
+    54 characters  the owner (8 octets, `owner_key`) and the secret (32 octets)
 
-The prefix lets a balancer or another node route a request without a look-up; it proves nothing.
+The prefix lets a balancer or another node route a request without a look-up, and the owner says
+where in the store to look, so that no index of hashes has to be kept up to date: half of the
+pages that a new token would touch. They prove nothing; the secret does.
 The characters are `[A-Za-z0-9_-]` only: the Samsung client splits values at commas. Only the
 SHA-256 of a token is kept, so that a copy of the database opens no session. Looking that hash up
 needs no constant time: who does not know the token cannot choose its hash.
@@ -23,16 +25,19 @@ import zlib
 from enum import Enum
 from typing import Final
 
-from actors.store.records import APP_SEPARATOR, Token
+from actors.store.records import APP_SEPARATOR, Token, app_scope
 
 SECRET_OCTETS: Final = 32
-TOKEN_LENGTH: Final = 51
+OWNER_OCTETS: Final = 8
+TOKEN_LENGTH: Final = 62
 _VERSION: Final = "1"
 _TENANT_DIGITS: Final = 4
 _SLOT_DIGITS: Final = 3
 _SLOTS: Final = 16_384
 _BASE36: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
-_FORM: Final = re.compile(rf"{_VERSION}[0-9a-z]{{7}}[A-Za-z0-9_-]{{43}}")
+_PREFIX: Final = 1 + _TENANT_DIGITS + _SLOT_DIGITS
+_OWNER_END: Final = _PREFIX + 12  # base64 of 9 octets: the owner and the first of the secret
+_FORM: Final = re.compile(rf"{_VERSION}[0-9a-z]{{7}}[A-Za-z0-9_-]{{54}}")
 
 
 class TokenFault(Enum):
@@ -47,20 +52,33 @@ class TokenFault(Enum):
     OTHER_APPS = "other-apps"
 
 
-def mint(tenant: str, imsi: str, secret: bytes) -> str:
+def owner_key(
+    tenant: str, imsi: str, terminal_id: str, apps: tuple[str, ...], app_name: str
+) -> bytes:
+    """What one token at a time is issued for, as `OWNER_OCTETS` octets; any text will do.
+
+    Two owners with one key, which nobody will see, cannot have tokens at the same time; the store
+    compares them all the same.
+    """
+    text = "\n".join((tenant, imsi, terminal_id, app_scope(apps), app_name))
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=OWNER_OCTETS).digest()
+
+
+def mint(tenant: str, imsi: str, secret: bytes, owner: bytes = bytes(OWNER_OCTETS)) -> str:
     """Make a token.
 
     Args:
         tenant: id of the tenant.
         imsi: whose slot goes into the prefix.
         secret: 32 random octets, `secrets.token_bytes(SECRET_OCTETS)`.
+        owner: `owner_key` of what it is for.
 
     Raises:
-        ValueError: the secret has another length.
+        ValueError: the secret or the owner has another length.
     """
-    if len(secret) != SECRET_OCTETS:
-        raise ValueError(f"a token needs {SECRET_OCTETS} random octets")
-    text = base64.urlsafe_b64encode(secret)[:43].decode("ascii")
+    if len(secret) != SECRET_OCTETS or len(owner) != OWNER_OCTETS:
+        raise ValueError(f"a token needs {SECRET_OCTETS} random octets and an owner")
+    text = base64.urlsafe_b64encode(owner + secret)[:54].decode("ascii")
     return f"{_VERSION}{tenant_code(tenant)}{_slot(imsi)}{text}"
 
 
@@ -75,10 +93,14 @@ def code_of(token: str) -> str | None:
 
 
 def token_hash(token: str) -> bytes | None:
-    """The key of a presented token in the store; None when it cannot be a token of ours."""
-    if len(token) != TOKEN_LENGTH or not token.isascii():
+    """The key of a presented token in the store; None when it cannot be a token of ours.
+
+    It is the owner's key and the SHA-256 of the token.
+    """
+    if not _FORM.fullmatch(token):
         return None
-    return hashlib.sha256(token.encode("ascii")).digest()
+    owner = base64.urlsafe_b64decode(token[_PREFIX:_OWNER_END])[:OWNER_OCTETS]
+    return owner + hashlib.sha256(token.encode("ascii")).digest()
 
 
 def fault(

@@ -48,31 +48,39 @@ CREATE TABLE devices (
 
 CREATE INDEX devices_by_terminal ON devices (tenant, terminal_id);
 
--- token_hash: SHA-256 of the token. apps: application ids, sorted, joined by `,`. The key begins
--- with the owner, so that a token and the one that it replaces stand on one page: what a write
--- costs is the number of pages that it touches. For the same reason a replaced token keeps
--- `expires`, which is indexed for sweeping, and gets an earlier `valid_until`, which is not.
+-- One row for everything that tokens can be issued for: the token, and the one before it, which the
+-- device may still hold. What a write costs is the number of pages that it touches, so a new token
+-- takes the place of an old one; only the entries of its session move. owner: actors/store/tokens.py,
+-- owner_key; each token carries it, so that the hash needs no index. token_hash: SHA-256 of the
+-- token. apps: application ids, sorted, joined by `,`. previous_until: the end of the grace for a
+-- predecessor, be there one or not; NULL is where there is none.
 CREATE TABLE tokens (
+    owner INTEGER PRIMARY KEY,
     tenant TEXT NOT NULL,
     imsi TEXT NOT NULL,
     terminal_id TEXT NOT NULL,
     apps TEXT NOT NULL,
     app_name TEXT NOT NULL,
-    token_hash BLOB NOT NULL,
     method TEXT NOT NULL,
+    token_hash BLOB NOT NULL,
     issued INTEGER NOT NULL,
-    expires INTEGER NOT NULL,
     valid_until INTEGER NOT NULL,
-    replaced INTEGER NOT NULL,
     revoked INTEGER NOT NULL,
     generation INTEGER NOT NULL,
     diameter_session_id BLOB NOT NULL,
-    PRIMARY KEY (tenant, imsi, terminal_id, apps, app_name, token_hash)
-) WITHOUT ROWID;
+    previous_method TEXT,
+    previous_hash BLOB,
+    previous_issued INTEGER,
+    previous_until INTEGER NOT NULL,
+    previous_revoked INTEGER,
+    previous_generation INTEGER,
+    previous_session BLOB
+);
 
-CREATE UNIQUE INDEX tokens_by_hash ON tokens (tenant, token_hash);
-CREATE INDEX tokens_by_expiry ON tokens (tenant, expires);
-CREATE INDEX tokens_by_session ON tokens (tenant, diameter_session_id);
+CREATE INDEX tokens_by_subscriber ON tokens (tenant, imsi);
+CREATE INDEX tokens_by_session ON tokens (diameter_session_id);
+CREATE INDEX tokens_by_previous_session ON tokens (previous_session)
+    WHERE previous_session IS NOT NULL;
 
 CREATE TABLE registrations (
     tenant TEXT NOT NULL,
@@ -108,9 +116,8 @@ INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
     ('subscribers', 'subscribers_by_msisdn', '1000000 500000 1'),
     ('devices', 'devices', '1000000 500000 2 1'),
     ('devices', 'devices_by_terminal', '1000000 500000 2'),
-    ('tokens', 'tokens', '1000000 500000 4 3 2 2 1'),
-    ('tokens', 'tokens_by_hash', '1000000 500000 1'),
-    ('tokens', 'tokens_by_expiry', '1000000 500000 10'),
-    ('tokens', 'tokens_by_session', '1000000 500000 2'),
+    ('tokens', 'tokens_by_subscriber', '1000000 500000 3'),
+    ('tokens', 'tokens_by_session', '1000000 2'),
+    ('tokens', 'tokens_by_previous_session', '1000000 2'),
     ('registrations', 'registrations', '1000000 500000 4 3 1 1'),
     ('identity_changes', 'identity_changes', '1000000 500000 250000 2 1 1');

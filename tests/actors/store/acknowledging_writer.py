@@ -30,8 +30,9 @@ class Writer:
         number = self.number
         token = NewToken(
             tenant="mno",
-            token_hash=number.to_bytes(32, "big"),
-            imsi=f"00101{number % 500:010}",
+            # One owner each: the number is the key of the row, see `split_hash`.
+            token_hash=(number << 1).to_bytes(8, "big") + bytes(32),
+            imsi=f"00101{number:010}",
             terminal_id="990000862471854",
             apps=("ap2003",),
             app_name="",

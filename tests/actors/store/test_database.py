@@ -157,10 +157,13 @@ def test_a_statement_without_an_end_is_a_mistake() -> None:
 @pytest.mark.parametrize(
     ("sql", "index"),
     [
-        ("SELECT * FROM tokens WHERE tenant = ? AND token_hash = ?", "tokens_by_hash"),
-        ("SELECT * FROM tokens WHERE tenant = ? AND expires < ?", "tokens_by_expiry"),
+        ("SELECT * FROM tokens WHERE tenant = ? AND owner = ?", "PRIMARY KEY (rowid=?)"),
         ("SELECT * FROM tokens WHERE tenant = ? AND diameter_session_id = ?", "tokens_by_session"),
-        ("SELECT * FROM tokens WHERE tenant = ? AND imsi = ?", "PRIMARY KEY (tenant=? AND imsi=?)"),
+        (
+            "SELECT * FROM tokens WHERE tenant = ? AND previous_session = ?",
+            "tokens_by_previous_session",
+        ),
+        ("SELECT * FROM tokens WHERE tenant = ? AND imsi = ?", "tokens_by_subscriber"),
         ("SELECT * FROM devices WHERE tenant = ? AND terminal_id = ?", "devices_by_terminal"),
         ("SELECT * FROM subscribers WHERE tenant = ? AND msisdn = ?", "subscribers_by_msisdn"),
     ],

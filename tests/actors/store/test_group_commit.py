@@ -2,7 +2,7 @@
 
 import sqlite3
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -152,6 +152,50 @@ async def test_a_write_that_fails_is_rolled_back_alone(tmp_path: Path, gate: Gat
         assert one.writer.failures == {"other": 1, "crash": 1}
         assert one.writer.crashes == 1
     assert numbers(one.path) == [1, 2, 3]
+
+
+async def test_neighbours_of_one_kind_are_done_together_and_fail_alone(
+    tmp_path: Path, gate: Gate
+) -> None:
+    calls: list[list[int]] = []
+
+    def add_all(connection: sqlite3.Connection, records: Sequence[int]) -> list[int]:
+        calls.append(list(records))
+        connection.executemany("INSERT INTO numbers VALUES (?)", [(one,) for one in records])
+        return [-one for one in records]
+
+    async with bench(tmp_path) as one:
+        for records in ((1, 2, 3), (4, 4, 5)):
+            gate.taken.clear()
+            gate.open.clear()
+            one.submit(gate)
+            await gate.wait_until_taken()
+            for record in records[:2]:
+                one.writer.submit_to(add_all, record, one.replies.append, durable=False)
+            one.submit(add(records[0] * 10))
+            one.writer.submit_to(add_all, records[2], one.replies.append, durable=False)
+            gate.open.set()
+            await one.answered()
+        assert one.replies[:5] == ["let go", -1, -2, 10, -3]
+        assert calls == [[1, 2], [3], [4, 4], [4], [4], [5]]
+        _, first, again, between, last = one.replies[5:]
+        assert (first, between, last) == (-4, 40, -5)
+        assert isinstance(again, StoreUnavailable)
+    assert numbers(one.path) == [1, 2, 3, 4, 5, 10, 40]
+
+
+async def test_a_bulk_operation_with_too_few_results_fails_its_writes(
+    tmp_path: Path, gate: Gate
+) -> None:
+    def forgetful(_connection: sqlite3.Connection, _records: Sequence[int]) -> list[int]:
+        return []
+
+    async with bench(tmp_path) as one:
+        one.submit(gate)
+        one.writer.submit_to(forgetful, 1, one.replies.append, durable=False)
+        gate.open.set()
+        await one.answered()
+        assert one.replies[1].reason == "crash"
 
 
 async def test_an_operation_that_ends_the_transaction_costs_its_batch_and_no_more(

@@ -12,6 +12,7 @@ import trio
 
 from actors.backends.bss import Boost, DataPlan, Plan, Subscriber, SubscriberStatus
 from actors.store.database import DatabaseRefused, open_database, transaction
+from actors.store.devices import MAX_DEVICES
 from actors.store.plans import put_plans
 from actors.store.records import (
     Identity,
@@ -24,8 +25,9 @@ from actors.store.records import (
 from actors.store.sqlite import SqliteStore
 from actors.store.store import Store, StoreUnavailable, TokenSuperseded
 from actors.store.subscriber_rows import SUBSCRIBER_COLUMNS, row_of
-from actors.store.tokens import TokenFault, fault, mint, token_hash
-from actors.store.writes import MAX_DEVICES
+from actors.store.token_rows import SWEPT_ROWS, Sweeper
+from actors.store.tokens import TokenFault, fault, mint, owner_key, token_hash
+from actors.store.writes import save_tokens
 from config.model import Store as Settings
 
 IMSI: Final = "001010000000001"
@@ -83,7 +85,7 @@ def put(path: Path, *subscribers: Subscriber, plans: tuple[Plan, ...] = (GOLD,))
 def new_token(number: int = 1, **changes: object) -> NewToken:
     token = NewToken(
         tenant="mno",
-        token_hash=token_hash(mint("mno", IMSI, number.to_bytes(32, "big"))) or b"",
+        token_hash=b"",
         imsi=IMSI,
         terminal_id=PHONE,
         apps=("ap2004", "ap2003"),
@@ -93,7 +95,10 @@ def new_token(number: int = 1, **changes: object) -> NewToken:
         grace_seconds=600,
         diameter_session_id=b"ecs1;1;2;w1-1",
     )
-    return replace(token, **changes)  # type: ignore[arg-type]
+    token = replace(token, **changes)  # type: ignore[arg-type]
+    owner = owner_key(token.tenant, token.imsi, token.terminal_id, token.apps, token.app_name)
+    text = mint(token.tenant, token.imsi, number.to_bytes(32, "big"), owner)
+    return replace(token, token_hash=token_hash(text) or b"")
 
 
 def judge(found: Token | None, now: int, **changes: object) -> TokenFault | None:
@@ -161,15 +166,51 @@ async def test_the_grace_never_lengthens_a_token(path: Path) -> None:
         assert judge(old, NOW + 50) is TokenFault.EXPIRED
 
 
-async def test_the_second_replacement_does_not_give_the_first_token_more_grace(
-    path: Path,
-) -> None:
+async def test_only_the_last_predecessor_of_a_token_is_kept(path: Path) -> None:
     async with opened(path) as store:
         for number in (1, 2, 3):
             at = NOW + 100 * number
             await store.ask("save_token", new_token(number, issued=at, expires=at + 10_000))
         first = await store.ask("find_token", "mno", new_token(1).token_hash)
-        assert first.expires == NOW + 200 + 600
+        second = await store.ask("find_token", "mno", new_token(2).token_hash)
+        assert first is None
+        assert (second.issued, second.replaced) == (NOW + 200, NOW + 300)
+        assert second.expires == NOW + 300 + 600
+        connection = open_database(path)
+        assert connection.execute("SELECT count(*) FROM tokens").fetchone() == (1,)
+        connection.close()
+
+
+async def test_a_revoked_token_that_is_replaced_stays_revoked(path: Path) -> None:
+    async with opened(path) as store:
+        await store.ask("save_token", new_token(1))
+        assert await store.ask("revoke_tokens", "mno", IMSI, NOW + 5) == 1
+        await store.ask("save_token", new_token(2, issued=NOW + 6))
+        old = await store.ask("find_token", "mno", new_token(1).token_hash)
+        new = await store.ask("find_token", "mno", new_token(2).token_hash)
+        assert judge(old, NOW + 7) is TokenFault.REVOKED
+        assert judge(new, NOW + 7) is None
+
+
+async def test_a_token_with_the_key_of_another_owner_is_not_kept(path: Path) -> None:
+    async with opened(path) as store:
+        await store.ask("save_token", new_token(1))
+        thief = new_token(2, tenant="mvno", imsi="001019000000001")
+        thief.token_hash = new_token(1).token_hash[:8] + thief.token_hash[8:]
+        assert isinstance(await store.ask("save_token", thief), StoreUnavailable)
+        assert await store.ask("find_token", "mvno", thief.token_hash) is None
+        assert judge(await store.ask("find_token", "mno", new_token(1).token_hash), NOW) is None
+
+
+async def test_tokens_of_one_batch_are_kept_in_their_order(path: Path) -> None:
+    tokens = [new_token(number, terminal_id=f"{number % 90}") for number in range(200)]
+    async with opened(path) as store:
+        for token in tokens[:-1]:
+            store.store.save_token(token, lambda failure: None)
+        assert await store.ask("save_token", tokens[-1]) is None
+        found = [await store.ask("find_token", "mno", token.token_hash) for token in tokens]
+    assert [one is not None for one in found] == [number >= 20 for number in range(200)]
+    assert [one.replaced > 0 for one in found[20:]] == [number < 110 for number in range(20, 200)]
 
 
 @pytest.mark.parametrize(
@@ -206,11 +247,27 @@ async def test_expired_tokens_are_swept_by_new_ones(path: Path) -> None:
             await store.ask(
                 "save_token", new_token(number, terminal_id=f"{number}", expires=NOW + 10)
             )
-        for number in range(10, 16):
-            await store.ask("save_token", new_token(number, terminal_id="new", issued=NOW + 20))
+        within_the_grace = new_token(20, terminal_id="new", issued=NOW + 20)
+        await store.ask("save_token", within_the_grace)
+        await store.ask("save_token", new_token(21, terminal_id="new", issued=NOW + 700))
+        await store.ask("save_token", new_token(22, terminal_id="new", issued=NOW + 701))
         connection = open_database(path)
-        assert connection.execute("SELECT count(*) FROM tokens").fetchone() == (6,)
+        assert connection.execute("SELECT count(*) FROM tokens").fetchone() == (1,)
         connection.close()
+
+
+def test_a_large_table_is_swept_a_stretch_at_a_time(path: Path) -> None:
+    connection = open_database(path)
+    tokens = [new_token(n, terminal_id=f"{n}", expires=NOW + n % 2) for n in range(SWEPT_ROWS + 9)]
+    with transaction(connection):
+        save_tokens(connection, tokens)
+    sweeper, left = Sweeper(), []
+    for at in range(4):
+        sweeper.sweep(connection, NOW + 601)
+        sweeper.sweep(connection, NOW + 601 + at)
+        left.append(connection.execute("SELECT count(*) FROM tokens").fetchone()[0])
+    connection.close()
+    assert left == [9, 0, 0, 0]
 
 
 async def test_revoking_a_subscriber_voids_all_its_tokens(path: Path) -> None:
@@ -219,10 +276,17 @@ async def test_revoking_a_subscriber_voids_all_its_tokens(path: Path) -> None:
         await store.ask("save_token", new_token(1))
         await store.ask("save_token", new_token(2, app_name="odsa"))
         await store.ask("save_token", new_token(3, imsi="001010000000002"))
-        assert await store.ask("revoke_tokens", "mno", IMSI, NOW + 5) == 2
+        await store.ask("save_token", new_token(4))
+        assert await store.ask("revoke_tokens", "mno", IMSI, NOW + 5) == 3
         assert await store.ask("revoke_tokens", "mvno", IMSI, NOW + 5) == 0
-        found = [await store.ask("find_token", "mno", new_token(n).token_hash) for n in (1, 2, 3)]
-        assert [one.revoked for one in found] == [NOW + 5, NOW + 5, 0]
+        tokens = (
+            new_token(1),
+            new_token(2, app_name="odsa"),
+            new_token(3, imsi="001010000000002"),
+            new_token(4),
+        )
+        found = [await store.ask("find_token", "mno", one.token_hash) for one in tokens]
+        assert [one.revoked for one in found] == [NOW + 5, NOW + 5, 0, NOW + 5]
         assert judge(found[0], NOW + 5) is TokenFault.REVOKED
         subscriber, _ = await store.ask("find_subscriber", "mno", IMSI)
         assert subscriber.token_generation == 1
@@ -246,8 +310,28 @@ async def test_the_aaa_can_end_what_one_session_led_to(path: Path) -> None:
         await store.ask("save_token", new_token(2, app_name="odsa", diameter_session_id=b"another"))
         assert await store.ask("revoke_session", "mvno", b"ecs1;1;2;w1-1", NOW) == 0
         assert await store.ask("revoke_session", "mno", b"ecs1;1;2;w1-1", NOW) == 1
-        other = await store.ask("find_token", "mno", new_token(2).token_hash)
-        assert other.revoked == 0
+        other = new_token(2, app_name="odsa")
+        assert (await store.ask("find_token", "mno", other.token_hash)).revoked == 0
+
+
+async def test_the_aaa_can_end_a_session_whose_token_was_replaced(path: Path) -> None:
+    async with opened(path) as store:
+        await store.ask("save_token", new_token(1))
+        await store.ask("save_token", new_token(2, diameter_session_id=b"another"))
+        known = [
+            store.store.has_session(tenant, session)
+            for tenant, session in (
+                ("mno", b"ecs1;1;2;w1-1"),
+                ("mno", b"another"),
+                ("mno", b"strange"),
+                ("mvno", b"another"),
+            )
+        ]
+        assert known == [True, True, False, False]
+        assert await store.ask("revoke_session", "mno", b"ecs1;1;2;w1-1", NOW + 1) == 1
+        old = await store.ask("find_token", "mno", new_token(1).token_hash)
+        new = await store.ask("find_token", "mno", new_token(2).token_hash)
+        assert (old.revoked, new.revoked) == (NOW + 1, 0)
 
 
 async def test_a_subscriber_comes_with_its_plan(path: Path) -> None:

@@ -15,6 +15,7 @@ from actors.store.plans import put_plans
 from actors.store.records import NewToken, Registration
 from actors.store.subscriber_files import SubscriberFile
 from actors.store.subscriber_import import import_subscribers
+from actors.store.tokens import owner_key
 from config.model import Tenant
 
 TENANTS = ("mno", "mvno")
@@ -44,7 +45,9 @@ def saving(imsi: str, terminal: str, secret: int, apps: tuple[str, ...]) -> Chan
     def change(database: sqlite3.Connection, tenant: str, now: int) -> object:
         token = NewToken(
             tenant=tenant,
-            token_hash=secret.to_bytes(2, "big") + now.to_bytes(30, "big"),
+            token_hash=owner_key(tenant, imsi, terminal, apps, "")
+            + secret.to_bytes(2, "big")
+            + now.to_bytes(30, "big"),
             imsi=imsi,
             terminal_id=terminal,
             apps=apps,

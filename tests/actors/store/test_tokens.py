@@ -13,6 +13,7 @@ from actors.store.tokens import (
     code_of,
     fault,
     mint,
+    owner_key,
     tenant_code,
     token_hash,
 )
@@ -75,9 +76,30 @@ def test_all_256_bits_of_the_secret_are_in_the_token() -> None:
 def test_a_token_is_not_minted_from_too_little_randomness() -> None:
     with pytest.raises(ValueError, match="32 random octets"):
         mint("mno", IMSI, bytes(31))
+    with pytest.raises(ValueError, match="and an owner"):
+        mint("mno", IMSI, bytes(32), bytes(7))
 
 
-@pytest.mark.parametrize("text", ["", "x", "é" * TOKEN_LENGTH, "A" * 5_000, "1" * 50])
+@given(owner=st.binary(min_size=8, max_size=8), secret=st.binary(min_size=32, max_size=32))
+def test_a_token_says_whose_it_is(owner: bytes, secret: bytes) -> None:
+    hashed = token_hash(mint("mno", IMSI, secret, owner))
+    assert hashed is not None
+    assert hashed[:8] == owner
+
+
+def test_an_owner_is_told_from_every_other() -> None:
+    base = ("mno", IMSI, "990000862471854", ("ap2003", "ap2004"), "ims")
+    others = {
+        owner_key(*base[:at], other, *base[at + 1 :])  # type: ignore[arg-type]
+        for at, other in enumerate(("mvno", "001010000000002", "\udcff", ("ap2003",), ""))
+    }
+    assert len(others | {owner_key(*base)}) == 6
+    assert owner_key(*base[:3], ("ap2004", "ap2003", "ap2004"), "ims") == owner_key(*base)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "x", "é" * TOKEN_LENGTH, "A" * TOKEN_LENGTH, "A" * 5_000, "1" * 50]
+)
 def test_garbage_has_no_hash_and_needs_no_look_up(text: str) -> None:
     assert token_hash(text) is None
     assert code_of(text) is None
@@ -87,7 +109,7 @@ def test_the_hash_is_of_the_whole_token() -> None:
     text = mint("mno", IMSI, bytes(32))
     other = mint("mvno", IMSI, bytes(32))
     assert token_hash(text) != token_hash(other)
-    assert len(token_hash(text) or b"") == 32
+    assert len(token_hash(text) or b"") == 8 + 32
 
 
 def test_a_good_token_has_no_fault() -> None:
