@@ -97,6 +97,7 @@ class Walk:
             if given == NONE:
                 return None
             (kind,) = (option for option in get_args(kind) if option is not types.NoneType)
+            return self.value(kind, given, path)
         return self._leaf(kind, given, path)
 
     def _tuple(self, kind: object, given: object, path: str) -> object:

@@ -111,7 +111,7 @@ class DiameterRouter:
         now = int(unix_seconds())
         first, dot, rest = config.origin_host.partition(".")
         self.origin = Origin(f"{first}{identity_suffix}{dot}{rest}", config.origin_realm, now)
-        self._session_ids = SessionIds(self.origin.host, now)
+        self._session_ids = SessionIds(self.origin.host, now, self._random.getrandbits(31))
         self._connect = connect or _connect
         self._server_requests = ServerRequests(self.origin, (numbers.SWM, numbers.SWA))
         self._outbox = Outbox()

@@ -36,11 +36,16 @@ class SessionIds:
 
     __slots__ = ("_count", "_high", "_host")
 
-    def __init__(self, origin_host: str, unix_seconds: int) -> None:
-        """The start time is the high part: no identifier comes back after a restart."""
+    def __init__(self, origin_host: str, unix_seconds: int, first: int = 0) -> None:
+        """The start time is the high part: no identifier comes back after a restart.
+
+        Args:
+            first: where the low part begins; random, so that none comes back when the restart
+                took less than a second.
+        """
         self._host = origin_host
         self._high = unix_seconds & _32_BITS
-        self._count = 0
+        self._count = first & _32_BITS
 
     def next(self, suffix: str = "") -> bytes:
         """A new Session-Id; the suffix lets a server-initiated request find its owner."""

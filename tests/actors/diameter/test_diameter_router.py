@@ -132,9 +132,18 @@ async def test_an_experimental_result_is_keyed_by_its_vendor(
 
 async def test_session_ids_name_node_and_actor(autojump_clock: MockClock, lab: Lab) -> None:
     router = await lab.router()
-    assert router.new_session_id("42") == f"{NODE};1764000000;1;ecs1-42".encode()
-    assert router.new_session_id("43") == f"{NODE};1764000000;2;ecs1-43".encode()
+    host, high, low, rest = router.new_session_id("42").decode().split(";")
+    assert (host, high, rest) == (NODE, "1764000000", "ecs1-42")
+    assert router.new_session_id("43") == f"{NODE};{high};{int(low) + 1};ecs1-43".encode()
     assert not router.ready
+
+
+async def test_a_restart_within_a_second_repeats_no_session_id(
+    autojump_clock: MockClock, lab: Lab
+) -> None:
+    one, other = await lab.router(), await lab.router()
+    ids = {router.new_session_id("1") for router in (one, other) for _ in range(100)}
+    assert len(ids) == 200
 
 
 async def test_without_a_peer_the_answer_is_at_once_that_there_is_none(
