@@ -195,6 +195,19 @@ async def test_a_conversation_does_not_move_to_an_aaa_that_does_not_know_it(
         assert (await node.phone(1).authenticate()).ok
 
 
+async def test_three_silent_aaas_do_not_take_longer_than_one_exchange_may(whole: Whole) -> None:
+    """Q-TR-1: a budget for all of them together."""
+    async with whole(QUICK_END, aaas=(HOST, SECOND, f"aaa3.{REALM}")) as node:
+        node.behave("silent")
+        result = await node.phone(1).authenticate()
+        assert is_excused(result), result
+        assert result.legs[-1][1] >= 0.8
+        assert node.asked() == 3
+        node.behave("")
+        assert (await node.phone(1).authenticate()).ok
+        await node.at_rest()
+
+
 async def test_a_hundred_phones_survive_the_death_of_one_of_two_aaas(whole: Whole) -> None:
     """Every phone gets its document: at once, or with the retry that 503 asks for."""
     async with whole(QUICK_END, aaas=(HOST, SECOND)) as node:

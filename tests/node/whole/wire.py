@@ -1,6 +1,6 @@
 """A piece of wire between the node and an AAA, which can be cut quietly and listened to."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -15,7 +15,8 @@ class Wire:
         port: where it listens on 127.0.0.1.
         cut: what arrives is thrown away, and the sockets stay open.
         carried: (from the node, octets) in the order in which they passed, of all connections.
-        connections: how many there were.
+        connections: how many there were. node: our end of the newest one.
+        last: octets that came of the node at once; `heard` is called when some came.
     """
 
     to: int
@@ -23,9 +24,18 @@ class Wire:
     cut: bool = False
     carried: list[tuple[bool, bytes]] = field(default_factory=list)
     connections: int = 0
+    node: trio.SocketStream | None = None
+    last: bytes = b""
+    heard: Callable[[], object] = lambda: None
+
+    async def inject(self, octets: bytes) -> None:
+        """Send octets to the node as if they came from the AAA."""
+        assert self.node is not None
+        await self.node.send_all(octets)
 
     async def _connected(self, node: trio.SocketStream) -> None:
         self.connections += 1
+        self.node = node
         aaa = await trio.open_tcp_stream("127.0.0.1", self.to)
         async with aaa, trio.open_nursery() as nursery:
             nursery.start_soon(self._carry, node, aaa, True, nursery)
@@ -40,6 +50,9 @@ class Wire:
     ) -> None:
         try:
             async for data in source:
+                if from_node:
+                    self.last = bytes(data)
+                    self.heard()
                 if not self.cut:
                     self.carried.append((from_node, bytes(data)))
                     await sink.send_all(data)
