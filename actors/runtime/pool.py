@@ -73,6 +73,7 @@ class ActorPool(Generic[Actor, Message, Effect]):
         interpret: Callable[[Cell[Actor, Message, Effect], Effect], None],
         crashed: Callable[[Cell[Actor, Message, Effect], Message, Exception], None],
         *,
+        dropped: Callable[[Cell[Actor, Message, Effect], Message], None] | None = None,
         capacity: int,
         mailbox_bound: int,
         clock: Callable[[], float] = trio.current_time,
@@ -82,12 +83,15 @@ class ActorPool(Generic[Actor, Message, Effect]):
         Args:
             interpret: carries out one effect; an exception in it counts as the actor's crash.
             crashed: answers whoever waits for an actor that crashed; must not raise.
+            dropped: told of each message that waited for an actor when that ended; whoever sent it
+                may wait for an answer. Must not raise.
             capacity: actors alive at the same time.
             mailbox_bound: messages waiting for one actor.
             clock: seconds, handed to every step.
         """
         self._interpret = interpret
         self._crashed = crashed
+        self._told_of_dropped = dropped
         self._capacity = capacity
         self._mailbox_bound = mailbox_bound
         self._clock = clock
@@ -198,8 +202,7 @@ class ActorPool(Generic[Actor, Message, Effect]):
         actor, interpret = cell.actor, self._interpret
         for _ in range(min(len(mail), MESSAGES_PER_TURN)):
             if not cell.alive:
-                self._dropped += len(mail)
-                mail.clear()
+                self._drop(cell, mail)
                 break
             message = mail.popleft()
             self._handled += 1
@@ -210,12 +213,22 @@ class ActorPool(Generic[Actor, Message, Effect]):
                 self._crashes += 1
                 self.end(cell)
                 self._crashed(cell, message, error)
-        if mail and cell.alive:
+        if mail and not cell.alive:
+            self._drop(cell, mail)
+        if mail:
             if not cell._queued:
                 cell._queued = True
                 self._ready.append(cell)
         else:
             cell._mail = None  # an idle actor keeps no deque
+
+    def _drop(self, cell: Cell[Actor, Message, Effect], mail: deque[Message]) -> None:
+        """The mail of an actor that has ended."""
+        self._dropped += len(mail)
+        while mail:
+            message = mail.popleft()
+            if self._told_of_dropped is not None:
+                self._told_of_dropped(cell, message)
 
 
 class PoolFull(Exception):

@@ -8,12 +8,13 @@ an answer looks is in `responses.py`.
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from actors.backends.bss import Plan, Subscriber, SubscriberStatus
 from actors.diameter.outcomes import EapAnswer, EapRequest
 from actors.entitlement.decision import Decision
+from actors.entitlement.remembered import RememberedDecisions
 from actors.session import authentication, responses
 from actors.session.authentication import Conversation
 from actors.session.cookie import ResumePoint
@@ -46,7 +47,7 @@ from actors.session.messages import (
     TimePassed,
     WakeAt,
 )
-from actors.session.transitions import LATE, TRANSITIONS, Action, IllegalTransition, Input, State
+from actors.session.transitions import LATE, Action, IllegalTransition, Input, State, step
 from config.model import Sessions as Limits
 from config.model import Tenant
 from protocols.http.message import HttpResponse
@@ -76,6 +77,7 @@ class Rules:
     jitter: Callable[[], float]
     wall_clock: Callable[[], float]
     gzip_from_octets: int = 2_000  # a smaller document fits into the packets it takes anyway
+    remembered: RememberedDecisions = field(default_factory=RememberedDecisions)
 
 
 class Session:
@@ -159,10 +161,17 @@ class Session:
         assert self._request is not None
         return self.conversation.resume_point(expires, self.tenant.id, self._request)
 
-    def resume(self, request: Ts43Request) -> None:
+    def resume(self, request: Ts43Request, now: float) -> WakeAt:
         """Stand where a sealed cookie says that another worker or node stood."""
         self._request = request
         self.state = State.WAITING_FOR_DEVICE
+        return self._wake(now + self._rules.limits.challenge_seconds)
+
+    def adopt(self, tenant: Tenant, rules: Rules) -> None:
+        """Go by a configuration that was loaded since, unless something is under way."""
+        if self.state in (State.SERVED, State.REFUSED):
+            self.tenant = tenant
+            self._rules = rules
 
     @property
     def waiting(self) -> tuple[Exchange, ...]:
@@ -185,12 +194,12 @@ class Session:
         if isinstance(message, DeviceGone) and message.exchange is not self._exchange:
             return self._drop_queued(message.exchange)
         given = self._input_of(message)
-        found = TRANSITIONS.get((self.state, given))
-        if found is None:
+        try:
+            action, following = step(self.state, given)
+        except IllegalTransition:
             if given in LATE:
                 return ()
-            raise IllegalTransition(self.state, given)
-        action, following = found
+            raise
         before = self.state
         self.state = following
         effects = _ACTIONS[action](self, message, now)
@@ -269,10 +278,13 @@ class Session:
         assert conversation is not None
         packet = conversation.take_challenge(message.answer)
         self._exchange = None
+        seconds = self._rules.limits.challenge_seconds
+        if message.answer.multi_round_time_out:  # the AAA forgets it by then (RFC 6733 §8.19)
+            seconds = min(seconds, message.answer.multi_round_time_out)
         effects: list[Effect] = [
             Note("challenge"),
             AnswerWithChallenge(exchange, packet),
-            self._wake(now + self._rules.limits.challenge_seconds),
+            self._wake(now + seconds),
         ]
         if conversation.out_of_order:
             effects.insert(1, Alarm("the AAA's challenge does not begin with AT_RAND, AT_AUTN"))
@@ -352,6 +364,7 @@ class Session:
             self._request,
             self.tenant,
             *self._subscriber,
+            remembered=self._rules.remembered,
             token=token,
             token_seconds=seconds,
             notification_status=notification_status,
@@ -390,6 +403,11 @@ class Session:
             Answer(message.exchange, responses.bad_request(fault), "bad-eap"),
         ]
 
+    def _authenticate_again(self, message: RelayEapAnswer, now: float) -> list[Effect]:
+        """The round that it answers was lost with another process: from the start, by 511."""
+        response = authenticate("this round was lost; authenticate again")
+        return [Note("lost-round"), Answer(message.exchange, response, "lost round")]
+
     def _join_waiting_answer(self, message: RelayEapAnswer, now: float) -> list[Effect]:
         """The device repeated its POST: the newer exchange gets the answer, the older is gone."""
         older, self._exchange = self._exchange, message.exchange
@@ -400,11 +418,12 @@ class Session:
 
     def _refuse(self, message: AaaAnswered, now: float) -> list[Effect]:
         """The AAA's word about this subscriber (Table 7)."""
-        outcome = authentication.outcome_of(message.answer)
+        assert self.conversation is not None
+        cause, alarm = self.conversation.refusal(message.answer)
         effects: list[Effect] = [Note("reject")]
-        if outcome.alarm:
-            effects.append(Alarm(authentication.describe(message.answer)))
-        effects.append(self._give(forbidden(f"refused: {outcome.name}"), outcome.name))
+        if alarm:
+            effects.append(Alarm(alarm))
+        effects.append(self._give(forbidden(f"refused: {cause}"), cause))
         return effects
 
     def _refuse_foreign(self, message: Message, now: float) -> list[Effect]:
@@ -533,6 +552,7 @@ _ACTIONS: Final[Mapping[Action, Callable[[Session, Any, float], list[Effect]]]] 
     Action.REPEAT_RESPONSE: Session._repeat_response,
     Action.REJECT_REPLAY: Session._reject_replay,
     Action.REJECT_ANSWER: Session._reject_answer,
+    Action.AUTHENTICATE_AGAIN: Session._authenticate_again,
     Action.REFUSE: Session._refuse,
     Action.REFUSE_FOREIGN: Session._refuse_foreign,
     Action.APOLOGISE: Session._apologise,

@@ -17,6 +17,7 @@ from protocols.eap.numbers import (
     CHALLENGE,
     CLIENT_ERROR,
     EAP_AKA,
+    NOTIFICATION_SUCCESS_BIT,
     SYNCHRONIZATION_FAILURE,
 )
 from protocols.eap.packet import EapError, identity_response, nak_response, parse_response
@@ -47,6 +48,7 @@ NODE_ANSWERS: Final = frozenset(
         RequestKind.CHALLENGE_PRIME,
     }
 )
+EAP_FAILURE: Final = b"\x04"  # the code of the packet (RFC 3748 §4.2)
 ROUNDS_FOR_DEVICE: Final = 3  # rounds the node answers itself before it calls that a loop
 
 _EVENTS: Final = {
@@ -76,6 +78,7 @@ class Conversation:
         "_identifier",
         "_profile",
         "_realm",
+        "_resumed",
         "_resynchronisations",
         "_rounds_for_device",
         "_second_session_id",
@@ -115,6 +118,7 @@ class Conversation:
         self._identifier = FIRST_IDENTIFIER
         self._type = 0
         self._answered = b""
+        self._resumed = False
         self._challenges = 0
         self._resynchronisations = 0
         self._rounds_for_device = 0
@@ -135,6 +139,7 @@ class Conversation:
         conversation._identifier = point.eap_identifier
         conversation._type = point.eap_type
         conversation._challenges = 1
+        conversation._resumed = True
         return conversation
 
     def resume_point(self, expires: int, tenant: str, request: Ts43Request) -> ResumePoint:
@@ -152,6 +157,7 @@ class Conversation:
             apps=request.apps,
             terminal_id=request.terminal_id,
             app_name=request.app_name,
+            boost_type=request.boost_type,
         )
 
     @property
@@ -173,11 +179,14 @@ class Conversation:
             self.fault = str(error)
             return Input.ANSWER_MALFORMED
         if response.identifier != self._identifier:
+            if self._resumed and not self._answered:
+                return Input.ANSWER_OF_LOST_ROUND
             self.fault = "the EAP identifier is not the outstanding request's"
             return Input.ANSWER_MALFORMED
         if response.type != self._type or response.subtype not in PHONE_SUBTYPES:
             self.fault = "the EAP type or subtype does not answer the outstanding request"
             return Input.ANSWER_MALFORMED
+        self.fault = "another answer to this request is being checked"  # unless it is the first
         self.last_event = _EVENTS.get(response.subtype, "")
         return Input.ANSWER_RECEIVED
 
@@ -185,8 +194,12 @@ class Conversation:
         """What a DEA is to this conversation (GSMA TS.43 v12 table 7)."""
         if answer.vendor == 0 and answer.code == MULTI_ROUND_AUTH:
             return self._input_of_request(answer, limits)
-        if outcome_of(answer).success:
-            return Input.SUCCESS_RECEIVED
+        failed = answer.eap_payload[:1] == EAP_FAILURE
+        if outcome_of(answer).success and not failed:
+            # Ours: nobody is accepted who was not challenged, whatever the AAA says.
+            return Input.SUCCESS_RECEIVED if self._answered else Input.AAA_FAILED
+        if failed and (outcome_of(answer).success or not answer.code):
+            return Input.REFUSAL_RECEIVED  # the EAP packet says what the result does not
         if answer.vendor == 0 and answer.code == UNKNOWN_SESSION_ID and not self._started_again:
             return Input.SESSION_LOST
         if outcome_of(answer).status == 403:
@@ -206,6 +219,10 @@ class Conversation:
                 and self._resynchronisations <= limits.max_resynchronisations
                 else Input.NOBODY_CAN_ANSWER
             )
+        if request.kind is RequestKind.NOTIFICATION_AFTER:
+            # Its answer needs K_aut; a failure code is the AAA's word all the same (RFC 4187 §6.1).
+            success = request.notification & NOTIFICATION_SUCCESS_BIT
+            return Input.NOBODY_CAN_ANSWER if success else Input.REFUSAL_RECEIVED
         if request.kind in NODE_ANSWERS and self._rounds_for_device < ROUNDS_FOR_DEVICE:
             return Input.NODE_CAN_ANSWER
         return Input.NOBODY_CAN_ANSWER
@@ -282,12 +299,26 @@ class Conversation:
                 return str(imsi)  # a plain text: encoders take no subclasses
         return None
 
+    def refusal(self, answer: EapAnswer) -> tuple[str, str]:
+        """(cause for counters, alarm text or nothing) of a DEA that refuses the subscriber."""
+        if answer.vendor == 0 and answer.code == MULTI_ROUND_AUTH:
+            return "AKA-Notification of a failure", ""
+        found = outcome_of(answer)
+        if found.success or not answer.code:
+            return "EAP-Failure", ""
+        return found.name, describe(answer) if found.alarm else ""
+
     def failure(self, answer: EapAnswer) -> tuple[str, str]:
         """(cause for counters, alarm text or nothing) of a DEA that leads to an apology."""
+        if outcome_of(answer).success:
+            return (
+                "accepted without a challenge",
+                "the AAA accepts devices that it never challenged",
+            )
         if answer.vendor == 0 and answer.code == MULTI_ROUND_AUTH:
             return "eap round not answerable", (
                 "the AAA sends EAP requests that phones cannot answer (AKA' alone, fast "
-                "re-authentication or protected notifications); it must start with the challenge"
+                "re-authentication or protected notifications); phones know the challenge alone"
             )
         found = outcome_of(answer)
         return found.name, describe(answer) if found.alarm else ""
@@ -336,5 +367,5 @@ def describe(answer: EapAnswer) -> str:
     if answer.error_message:
         text += f": {answer.error_message.decode('utf-8', 'replace')[:200]}"
     if answer.failed_avp:
-        text += f"; Failed-AVP {answer.failed_avp.hex()[:64]}"
+        text += f"; Failed-AVP code {int.from_bytes(answer.failed_avp[:4])}"
     return text

@@ -14,7 +14,6 @@ from typing import Final
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-COOKIE_NAME: Final = "SID"
 NONCE_OCTETS: Final = 12
 LONGEST_COOKIE: Final = 2_048  # characters; a longer one is not ours
 
@@ -47,6 +46,10 @@ class ResumePoint:
         version: entitlement_version (major, minor).
         apps: application ids in the order of the request.
         terminal_id, app_name: as in the request; the token is bound to them.
+        boost_type: of a real-time boost request, else None.
+
+    A registration for notifications is not here: its token is long, and clients register again
+    with every request.
     """
 
     expires: int
@@ -61,6 +64,7 @@ class ResumePoint:
     apps: tuple[str, ...]
     terminal_id: str
     app_name: str
+    boost_type: int | None = None
 
 
 class CookieSeal:
@@ -131,6 +135,7 @@ def _pack(point: ResumePoint) -> bytes:
             _pack_digits(point.terminal_id),
             _pack_text(point.app_name),
             _pack_text(point.tenant),
+            b"" if point.boost_type is None else bytes((point.boost_type,)),
         )
     )
 
@@ -156,6 +161,7 @@ def _unpack(plain: bytes) -> ResumePoint:
         terminal_id=reader.digits(),
         app_name=reader.text(),
         tenant=reader.text(),
+        boost_type=reader.last_octet(),
     )
 
 
@@ -216,6 +222,10 @@ class _Reader:
         start = self._position
         self._position = start + count
         return self._data[start : start + count]
+
+    def last_octet(self) -> int | None:
+        left = self.take(1)
+        return left[0] if left else None
 
     def octets(self) -> bytes:
         (length,) = _LENGTH.unpack(self.take(2))

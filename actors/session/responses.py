@@ -15,8 +15,6 @@ from protocols.ts43.messages import language_of
 from protocols.ts43.request import EapRelayAnswer, Ts43Request
 from protocols.ts43.responses import document_response
 
-_remembered = RememberedDecisions()
-
 
 def document(
     request: Ts43Request,
@@ -29,6 +27,7 @@ def document(
     notification_status: int | None,
     wall_clock: float,
     gzip_from_octets: int,
+    remembered: RememberedDecisions,
 ) -> tuple[HttpResponse, tuple[Decision, ...]]:
     """The final document: every application that was asked for, decided and rendered.
 
@@ -37,6 +36,7 @@ def document(
         notification_status: RegisterNotifStatus, None when nothing was registered.
         wall_clock: seconds of Unix time.
         gzip_from_octets: smaller documents stay as they are.
+        remembered: decisions that were made before.
     """
     given = decision_input(
         tenant,
@@ -48,7 +48,7 @@ def document(
         boost_type=request.boost_type,
         notification_status=notification_status,
     )
-    decisions = _remembered.decide(request.apps, given)
+    decisions = remembered.decide(request.apps, given)
     content = compose(
         decisions, subscriber, tenant, token=token, token_validity_seconds=token_seconds
     )
@@ -103,5 +103,6 @@ def resumed_request(point: ResumePoint) -> Ts43Request:
             "entitlement_version": f"{point.version[0]}.{point.version[1]}",
             "app_name": point.app_name,
             "eap_id": point.eap_id,
+            **({} if point.boost_type is None else {"boost_type": str(point.boost_type)}),
         }
     )

@@ -54,6 +54,7 @@ from actors.session.messages import (
     WakeAt,
 )
 from actors.session.randomness import RandomOctets
+from actors.session.spent_cookies import SpentCookies
 from actors.session.tracing import SessionTrace
 from actors.store.records import Token
 from actors.store.store import Store, StoreUnavailable
@@ -139,10 +140,12 @@ class Sessions:
         self._by_cookie: dict[str, SessionCell] = {}
         self._by_subscriber: dict[tuple[str, str, str], SessionCell] = {}
         self._by_diameter: dict[bytes, SessionCell] = {}
+        self._spent = SpentCookies()
         self._unfinished: dict[tuple[str, str], int] = {}  # (address, terminal) -> sessions
         self.pool: ActorPool[Session, Message, Effect] = ActorPool(
             self._carry_out,
             self._crashed,
+            dropped=self._dropped,
             capacity=limits.capacity,
             mailbox_bound=limits.mailbox_bound,
         )
@@ -182,7 +185,7 @@ class Sessions:
             if cell is not None:
                 return self._tell_for(cell, RelayEapAnswer(answer, exchange), exchange, http)
         self._counters.bad_input("ts43", "unknown-cookie")
-        exchange.answer(authenticate("unknown session"))
+        self.refuse("", "", authenticate("unknown session"), "unknown cookie", exchange, http)
 
     def serve_with_token(
         self,
@@ -231,6 +234,8 @@ class Sessions:
         self._counters.token(tenant.id, "good")
         key = (tenant.id, found.imsi, found.terminal_id)
         cell = self._by_subscriber.get(key)
+        if cell is not None:
+            cell.actor.adopt(tenant, self._rules)
         if cell is None:
             cell = self._spawn(Session(tenant, self._rules, self._next_name(), None))
             if cell is None:
@@ -264,9 +269,26 @@ class Sessions:
     def _device_gone(self, cell: SessionCell, exchange: Exchange) -> None:
         self.pool.tell(cell, DeviceGone(exchange))
 
+    def refuse(
+        self,
+        tenant: str,
+        imsi: str,
+        response: HttpResponse,
+        cause: str,
+        exchange: Exchange,
+        http: HttpRequest,
+    ) -> None:
+        """Answer a request that needs no session; `tenant` and `imsi` as far as they are known."""
+        self._counters.exchange(tenant, "", str(response.status), cause)
+        self._counters.http(tenant, response.status, exchange.http_version)
+        if self._recorder.armed and imsi:
+            self._trace.refused(tenant, imsi, http, response, exchange)
+        exchange.answer(response)
+
     def _excuse(self, tenant: Tenant, exchange: Exchange, cause: str) -> None:
         """503 with Retry-After, without an actor."""
-        self._counters.exchange(tenant.id, "", "unavailable", cause)
+        self._counters.exchange(tenant.id, "", "503", cause)
+        self._counters.http(tenant.id, 503, exchange.http_version)
         seconds = self._limits.retry_after_seconds
         seconds += int(seconds * random.random())  # noqa: S311 - spreads a storm, hides nothing
         exchange.answer(unavailable(seconds, time.time(), f"try again later: {cause}"))
@@ -288,7 +310,7 @@ class Sessions:
 
     def _resume(self, cookie: str) -> SessionCell | None:
         """Go on with what another worker or node began, or this one before it restarted."""
-        point = self._seal.open(cookie, time.time())
+        point = None if self._spent.has(cookie) else self._seal.open(cookie, time.time())
         if point is None:
             return None
         tenant = self._tenants.by_id(point.tenant)
@@ -300,10 +322,11 @@ class Sessions:
         )
         session = Session(tenant, self._rules, name, conversation)
         session.imsi = str(Nai(point.eap_id).imsi or "")
-        session.resume(responses.resumed_request(point))
         cell = self._spawn(session)
         if cell is not None:
             session.cookie = cookie
+            wake = session.resume(responses.resumed_request(point), trio.current_time())
+            self._wake_at(cell, wake)
             self._by_cookie[cookie] = cell
             self._counters.session("resumed")
         return cell
@@ -327,6 +350,9 @@ class Sessions:
         self._finished(session)
         if session.cookie:
             self._by_cookie.pop(session.cookie, None)
+            now = trio.current_time()
+            self._spent.forget(now)
+            self._spent.add(session.cookie, now + self._limits.challenge_seconds)
         if session.subscriber_key and self._by_subscriber.get(session.subscriber_key) is cell:
             del self._by_subscriber[session.subscriber_key]
         if session.conversation is not None:
@@ -388,6 +414,8 @@ class Sessions:
         self._keeping.keep(cell.actor.tenant, effect, partial(self._kept, cell))
 
     def _kept(self, cell: SessionCell, kept: Stored | StoreFailed) -> None:
+        if isinstance(kept, Stored) and kept.token:
+            self._counters.token(cell.actor.tenant.id, "issued")
         self.pool.tell(cell, kept)
 
     def _answer_with_challenge(self, cell: SessionCell, effect: AnswerWithChallenge) -> None:
@@ -472,6 +500,11 @@ class Sessions:
             waiting.append(newest)
         for exchange in waiting:
             self._excuse(session.tenant, exchange, "crash")
+
+    def _dropped(self, cell: SessionCell, message: Message) -> None:
+        """A session ended with mail left: whoever waits for an answer to it gets one."""
+        if isinstance(message, StartAuthentication | ServeWithToken | RelayEapAnswer):
+            self._excuse(cell.actor.tenant, message.exchange, "session ended")
 
     # --- what the AAA asks ---------------------------------------------------------------------
 

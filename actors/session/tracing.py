@@ -46,6 +46,25 @@ class SessionTrace:
             self._record(session, "decision", "out", decision.reason)
         self._record(session, "http", "out", response, "" if exchange is None else exchange.peer)
 
+    def refused(
+        self,
+        tenant: str,
+        imsi: str,
+        request: HttpRequest,
+        response: HttpResponse,
+        exchange: Exchange,
+    ) -> None:
+        """A device was answered without a session; the IMSI is what it says of itself."""
+        if self._recorder.wants(imsi):
+            now = time.time()
+            name = f"refused-{now:.3f}"
+            peer = exchange.peer
+            for event in (
+                TraceEvent(now, name, tenant, imsi, "http", "in", request, peer),
+                TraceEvent(now, name, tenant, imsi, "http", "out", response, peer),
+            ):
+                self._recorder.record(event)
+
     def _record(
         self,
         session: Session,

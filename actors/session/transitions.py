@@ -36,6 +36,7 @@ class Input(_Symbol):
     ANSWER_RECEIVED = auto()  # EAP response of the device to the outstanding request
     ANSWER_REPEATED = auto()  # the EAP response that was answered before
     ANSWER_MALFORMED = auto()  # an EAP response that answers nothing outstanding
+    ANSWER_OF_LOST_ROUND = auto()  # to a challenge that another process gave after the cookie
     CHALLENGE_RECEIVED = auto()  # DEA 1001 with a request that phones understand
     NODE_CAN_ANSWER = auto()  # DEA 1001 with a request that the node answers itself
     NOBODY_CAN_ANSWER = auto()  # DEA 1001 with a request that needs keys the node does not hold
@@ -71,6 +72,7 @@ class Action(_Symbol):
     REPEAT_RESPONSE = auto()
     REJECT_REPLAY = auto()
     REJECT_ANSWER = auto()
+    AUTHENTICATE_AGAIN = auto()
     REFUSE = auto()
     REFUSE_FOREIGN = auto()
     APOLOGISE = auto()
@@ -118,10 +120,18 @@ TRANSITIONS: Final[Mapping[tuple[State, Input], tuple[Action, State]]] = {
     # Ours: after the end only a response that never reached the device is given once more.
     (_S.SERVED, _I.ANSWER_REPEATED): (_A.REJECT_REPLAY, _S.SERVED),
     (_S.REFUSED, _I.ANSWER_REPEATED): (_A.REJECT_REPLAY, _S.REFUSED),
+    (_S.SERVED, _I.ANSWER_RECEIVED): (_A.REJECT_REPLAY, _S.SERVED),
+    (_S.REFUSED, _I.ANSWER_RECEIVED): (_A.REJECT_REPLAY, _S.REFUSED),
     (_S.SERVED, _I.ANSWER_MALFORMED): (_A.REJECT_REPLAY, _S.SERVED),
     (_S.REFUSED, _I.ANSWER_MALFORMED): (_A.REJECT_REPLAY, _S.REFUSED),
     # RFC 3748 §4.1: a response whose identifier or type is not the request's is not relayed.
     (_S.WAITING_FOR_DEVICE, _I.ANSWER_MALFORMED): (_A.REJECT_ANSWER, _S.WAITING_FOR_DEVICE),
+    # Ours: one answer to a challenge; another one beside it does not disturb the first.
+    (_S.WAITING_FOR_AAA, _I.ANSWER_RECEIVED): (_A.REJECT_ANSWER, _S.WAITING_FOR_AAA),
+    (_S.WAITING_FOR_BSS, _I.ANSWER_RECEIVED): (_A.REJECT_ANSWER, _S.WAITING_FOR_BSS),
+    (_S.WAITING_FOR_STORE, _I.ANSWER_RECEIVED): (_A.REJECT_ANSWER, _S.WAITING_FOR_STORE),
+    # Ours: the cookie knows the first challenge only; the device did nothing wrong (never 400).
+    (_S.WAITING_FOR_DEVICE, _I.ANSWER_OF_LOST_ROUND): (_A.AUTHENTICATE_AGAIN, _S.REFUSED),
     (_S.WAITING_FOR_AAA, _I.ANSWER_MALFORMED): (_A.REJECT_ANSWER, _S.WAITING_FOR_AAA),
     (_S.WAITING_FOR_BSS, _I.ANSWER_MALFORMED): (_A.REJECT_ANSWER, _S.WAITING_FOR_BSS),
     (_S.WAITING_FOR_STORE, _I.ANSWER_MALFORMED): (_A.REJECT_ANSWER, _S.WAITING_FOR_STORE),

@@ -68,8 +68,7 @@ class Ts43Surface:
             request.token or None,
         )
         if tenant is None:
-            self._counters.bad_input("ts43", "no tenant")
-            return exchange.answer(forbidden(FOREIGN))
+            return self._refuse_foreign(request, exchange, http)
         request.check_version(tenant.versions)
         otherwise = partial(self._without_token, tenant, request, exchange, http)
         if request.token and (tenant.authentication.token_skips_aaa or not request.eap_id):
@@ -84,5 +83,20 @@ class Ts43Surface:
         if request.eap_id:
             self._sessions.authenticate(tenant, request, exchange, http)
         else:
-            self._counters.exchange(tenant.id, "", "511", "no authentication")
-            exchange.answer(authenticate("authenticate with EAP_ID"))
+            response = authenticate("authenticate with EAP_ID")
+            cause = "token refused" if request.token else "no authentication"
+            self._sessions.refuse(tenant.id, imsi_of(request), response, cause, exchange, http)
+
+    def _refuse_foreign(self, request: Ts43Request, exchange: Exchange, http: HttpRequest) -> None:
+        """No tenant has this subscriber; a token that is no good is 511 all the same (§2.10)."""
+        by_token = bool(request.token) and not request.eap_id
+        response = authenticate("authenticate with EAP_ID") if by_token else forbidden(FOREIGN)
+        self._counters.bad_input("ts43", "no tenant")
+        self._sessions.refuse("", imsi_of(request), response, "no tenant", exchange, http)
+
+
+def imsi_of(request: Ts43Request) -> str:
+    """Whose request it is, by its own word; empty when it does not say."""
+    if request.eap_id:
+        return str(Nai(request.eap_id).imsi or "")
+    return str(request.imsi)

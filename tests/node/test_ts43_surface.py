@@ -108,6 +108,24 @@ async def test_a_void_token_is_511_and_with_an_identity_the_aaa_decides(door: Do
     assert len(door.office.aaa.asked) == 1
 
 
+async def test_a_token_of_a_subscriber_of_nobody_here_is_511(door: Door) -> None:
+    """TOK-27: another tenant's token, with the IMSI beside it as real clients send it."""
+    query = "/?token=t&IMSI=262010000000001&" + QUERY.replace("EAP_ID", "x")
+    response = door.ask(query)
+    assert response is not None
+    assert response.status == 511
+
+
+async def test_a_refused_token_is_seen_in_the_trace(door: Door) -> None:
+    trace = door.office.recorder.arm("001010000000001", 60, 10)
+    door.ask("/?token=t&IMSI=001010000000001&" + QUERY.replace("EAP_ID", "x"))
+    trace.close()
+    events = [event async for event in trace]
+    assert [event.direction for event in events] == ["in", "out"]
+    assert isinstance(events[1].payload, HttpResponse)
+    assert events[1].payload.status == 511
+
+
 async def test_a_lenient_tenant_takes_a_missing_version(door: Door) -> None:
     nai = NAI.replace("mnc001", "mnc002").replace("00101000", "00102000")
     query = f"EAP_ID={nai}&terminal_id={IMEI}&app=ap2004"

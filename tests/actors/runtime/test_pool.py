@@ -124,6 +124,32 @@ def test_mail_for_an_actor_that_ends_itself_is_dropped() -> None:
     assert bench.pool.statistics().dropped == 1
 
 
+def test_whoever_sent_dropped_mail_is_told() -> None:
+    told: list[int] = []
+    bench = Bench(mailbox_bound=10)
+    bench.pool._told_of_dropped = lambda cell, message: told.append(message)
+    ends, crashes = bench.pool.spawn(Recorder()), bench.pool.spawn(Recorder())
+    for number in (0, 1, 2):
+        bench.pool.tell(ends, number)
+    for number in (13, 3):
+        bench.pool.tell(crashes, number)
+    bench.pool.run_ready()
+    assert told == [1, 2, 3]
+
+
+def test_mail_beyond_a_turns_share_is_dropped_too_when_the_actor_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pool_module, "MESSAGES_PER_TURN", 1)
+    bench = Bench()
+    cell = bench.pool.spawn(Recorder())
+    for number in (0, 1):
+        bench.pool.tell(cell, number)
+    bench.pool.run_ready()
+    assert bench.pool.statistics().dropped == 1
+    assert bench.pool.statistics().ready == 0
+
+
 async def test_what_one_turn_leaves_is_taken_up_by_the_next(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

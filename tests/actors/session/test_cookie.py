@@ -55,6 +55,7 @@ points = st.builds(
     apps=st.lists(st.integers(2000, 2099).map("ap{}".format), max_size=6).map(tuple),
     terminal_id=st.one_of(st.from_regex(r"[0-9]{1,20}", fullmatch=True), st.text(max_size=40)),
     app_name=st.text(max_size=20),
+    boost_type=st.one_of(st.none(), st.integers(0, 255)),
 )
 
 

@@ -42,7 +42,7 @@ from tests.actors.session.session_bench import (
     IMEI,
     IMSI,
     NAI,
-    NOTIFICATION_AFTER,
+    NOTIFICATION_SUCCESS,
     RESYNC,
     SUBSCRIBER,
     Bench,
@@ -272,7 +272,7 @@ def test_an_aka_prime_challenge_is_answered_with_the_wish_for_eap_aka() -> None:
     assert bench.only(AnswerWithChallenge).packet == CHALLENGE
 
 
-@pytest.mark.parametrize("packet", [NOTIFICATION_AFTER, b"", b"\x01\x02"])
+@pytest.mark.parametrize("packet", [NOTIFICATION_SUCCESS, b"", b"\x01\x02"])
 def test_what_nobody_can_answer_raises_an_alarm(packet: bytes) -> None:
     bench = Bench()
     bench.tell(StartAuthentication(get(), FakeExchange()))
@@ -324,6 +324,59 @@ def test_a_repeated_post_joins_and_sends_no_second_der() -> None:
     bench.tell(FOUND)
     bench.tell(Stored("t", None))
     assert bench.only(Answer).exchange is newer
+
+
+def test_another_answer_beside_the_first_disturbs_nothing() -> None:
+    bench = Bench()
+    first = challenged(bench)
+    bench.tell(RelayEapAnswer(post(ANSWER), first))
+    flipped = ANSWER[:-1] + bytes((ANSWER[-1] ^ 1,))
+    other = FakeExchange()
+    bench.tell(RelayEapAnswer(post(flipped), other))
+    assert bench.only(Answer).exchange is other
+    assert bench.only(Answer).response.status == 400
+    bench.tell(AaaAnswered(dea(2001)))
+    bench.tell(RelayEapAnswer(post(flipped), FakeExchange()))
+    bench.tell(FOUND)
+    bench.tell(RelayEapAnswer(post(flipped), FakeExchange()))
+    bench.tell(Stored("t", None))
+    assert bench.only(Answer).exchange is first
+    bench.tell(RelayEapAnswer(post(flipped), FakeExchange()))
+    assert bench.only(Answer).response.status == 511
+
+
+def test_success_without_a_challenge_is_believed_by_nobody() -> None:
+    bench = Bench()
+    bench.tell(StartAuthentication(get(), FakeExchange()))
+    bench.tell(AaaAnswered(dea(2001)))
+    assert bench.only(Answer).response.status == 503
+    assert bench.has(Alarm)
+
+
+@pytest.mark.parametrize("code", [2001, 0])
+def test_an_eap_failure_refuses_where_the_result_does_not(code: int) -> None:
+    bench = Bench()
+    exchange = challenged(bench)
+    bench.tell(RelayEapAnswer(post(ANSWER), exchange))
+    bench.tell(AaaAnswered(dea(code, b"\x04\x02\x00\x04")))
+    assert (bench.only(Answer).response.status, bench.only(Answer).cause) == (403, "EAP-Failure")
+
+
+def test_a_protected_notification_of_failure_refuses() -> None:
+    bench = Bench()
+    exchange = challenged(bench)
+    bench.tell(RelayEapAnswer(post(ANSWER), exchange))
+    packet = bytes.fromhex("01660020170c00000c0100000b05000003d48194a94f43bbebe3fc96e79ed4aa")
+    bench.tell(AaaAnswered(dea(1001, packet)))
+    assert bench.only(Answer).response.status == 403
+    assert bench.only(Answer).cause == "AKA-Notification of a failure"
+
+
+def test_the_aaas_own_time_limit_bounds_the_wait_for_the_device() -> None:
+    bench = Bench()
+    bench.tell(StartAuthentication(get(), FakeExchange()))
+    bench.tell(AaaAnswered(dea(1001, CHALLENGE, multi_round_time_out=20)))
+    assert bench.only(WakeAt).at == bench.now + 20
 
 
 def test_a_repeated_resynchronisation_gets_the_same_challenge_again() -> None:

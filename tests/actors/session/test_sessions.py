@@ -226,6 +226,76 @@ async def test_an_exchange_goes_on_after_a_restart_from_its_cookie(tmp_path: Pat
         assert after.with_token(token_of(exchange)).answers[0].status == 200
 
 
+async def test_an_answer_to_a_round_lost_with_another_process_is_511(tmp_path: Path) -> None:
+    """The cookie knows the first challenge only; 400 would stop a Samsung phone until reboot."""
+    async with office(tmp_path / "node.db") as before:
+        second = CHALLENGE[:1] + b"\x03" + CHALLENGE[2:]
+        before.aaa.outcomes.extend([dea(1001, CHALLENGE), dea(1001, second)])
+        cookie = cookie_of(before.authenticate())
+        before.relay(RESYNC, cookie)
+    async with office(tmp_path / "node.db") as after:
+        exchange = after.relay(ANSWER[:1] + b"\x03" + ANSWER[2:], cookie)
+        assert exchange.answers[0].status == 511
+        assert after.aaa.asked == []
+
+
+async def test_a_resumed_session_that_is_not_finished_is_reaped(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with office(tmp_path / "node.db") as before:
+        before.aaa.outcomes.append(dea(1001, CHALLENGE))
+        cookie = cookie_of(before.authenticate())
+    async with office(tmp_path / "node.db") as after:
+        assert after.relay(ANSWER[:-1], cookie).answers[0].status == 400
+        assert after.sessions.pool.statistics().alive == 1
+        await trio.sleep(CONFIG.sessions.challenge_seconds + 1)
+        assert after.sessions.pool.statistics().alive == 0
+
+
+async def test_a_boost_request_stays_one_over_a_restart(tmp_path: Path) -> None:
+    async with office(tmp_path / "node.db") as before:
+        before.aaa.outcomes.append(dea(1001, CHALLENGE))
+        cookie = cookie_of(before.authenticate(app="ap2010", boost_type="0"))
+    async with office(tmp_path / "node.db") as after:
+        after.aaa.outcomes.append(dea(2001))
+        exchange = after.relay(ANSWER, cookie)
+        await until(lambda: exchange.answers)
+        assert b"EntitlementStatus" in exchange.answers[0].body
+        assert b"5GSAInfo" not in exchange.answers[0].body
+
+
+async def test_an_exchange_that_is_over_does_not_rise_from_its_cookie(tmp_path: Path) -> None:
+    """EAP-22."""
+    async with office(tmp_path / "node.db", Limits(finished_seconds=0.01)) as one:
+        cookie, _ = await authenticated(one)
+        await until(lambda: one.sessions.pool.statistics().alive == 0)
+        asked = len(one.aaa.asked)
+        assert one.relay(ANSWER, cookie).answers[0].status == 511
+        assert len(one.aaa.asked) == asked
+
+
+async def test_an_exchange_that_the_aaa_aborted_does_not_go_on(tmp_path: Path) -> None:
+    async with office(tmp_path / "node.db") as one:
+        one.aaa.outcomes.append(dea(1001, CHALLENGE))
+        cookie = cookie_of(one.authenticate())
+        session_id = one.aaa.asked[0].session_id
+        assert one.sessions.serve_aaa(ServerRequest(274, session_id, b"aaa1")) == 2001
+        one.turn.end()
+        assert one.relay(ANSWER, cookie).answers[0].status == 511
+        assert len(one.aaa.asked) == 1
+
+
+async def test_nobody_waits_for_a_session_that_ended_under_their_request(tmp_path: Path) -> None:
+    async with office(tmp_path / "node.db") as one:
+        one.aaa.outcomes.append(dea(1001, CHALLENGE))
+        cookie = cookie_of(one.authenticate())
+        exchange = FakeExchange()
+        one.sessions.serve_aaa(ServerRequest(274, one.aaa.asked[0].session_id, b"aaa1"))
+        one.sessions.relay(post(ANSWER, cookie), exchange, HTTP)  # in the same turn
+        one.turn.end()
+        assert exchange.answers[0].status == 503
+
+
 @pytest.mark.parametrize("cookies", [(), ("unknown",), ("3" * 300,)])
 async def test_an_answer_without_a_known_cookie_reaches_no_aaa(
     tmp_path: Path, cookies: tuple[str, ...]

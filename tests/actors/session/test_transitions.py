@@ -51,6 +51,17 @@ def test_every_action_and_input_is_used() -> None:
     assert {given for _, given in TRANSITIONS} == set(Input)
 
 
+@pytest.mark.parametrize("state", [one for one in State if one not in (State.NEW, State.ENDED)])
+@pytest.mark.parametrize(
+    "given", [Input.ANSWER_RECEIVED, Input.ANSWER_REPEATED, Input.ANSWER_MALFORMED]
+)
+def test_whatever_a_device_answers_is_in_the_table_of_every_state(
+    state: State, given: Input
+) -> None:
+    """A device can send any EAP packet at any time: that must never be taken for a bug."""
+    assert (state, given) in TRANSITIONS
+
+
 def test_commands_of_a_device_are_never_late() -> None:
     asked = {Input.IDENTITY_RECEIVED, Input.TOKEN_PRESENTED, Input.ANSWER_RECEIVED}
     assert not asked & LATE
