@@ -10,12 +10,6 @@ from typing import Final
 SESSION_COOKIE: Final = "SID"
 
 
-def find(headers: Sequence[tuple[bytes, bytes]], name: str) -> str | None:
-    """The first value of the cookie `name` (exact case), or None."""
-    values = find_all(headers, name)
-    return values[0] if values else None
-
-
 def find_all(headers: Sequence[tuple[bytes, bytes]], name: str) -> tuple[str, ...]:
     """Every value of the cookie `name`, in order; a client may hold a stale one beside the right.
 

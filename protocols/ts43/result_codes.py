@@ -4,26 +4,14 @@ Keys are (vendor, code): vendor 0 is Result-Code, 10415 is Experimental-Result o
 table 7 does not have are our policy and say so.
 """
 
-from enum import Enum
 from typing import Final, NamedTuple
 
 CHALLENGE: Final = 200
 DOCUMENT: Final = 200
 FORBIDDEN: Final = 403
 UNAVAILABLE: Final = 503
-AUTHENTICATE: Final = 511
 
 EXPERIMENTAL: Final = 10415
-
-
-class Retry(Enum):
-    """What the node may try before it answers the device."""
-
-    NEVER = "never"
-    OTHER_PEER = "other-peer"  # the same DER at another peer
-    OTHER_PEER_FIRST_ROUND = "other-peer-first-round"  # only before the device was challenged
-    REDIRECT = "redirect"  # follow Redirect-Host, not in mid-EAP
-    NEW_SESSION = "new-session"  # one new Session-Id from the first round
 
 
 class Outcome(NamedTuple):
@@ -33,18 +21,14 @@ class Outcome(NamedTuple):
         name: the standard's name, for counters and logs.
         status: HTTP status; 503 stands for "511 or 503" where `alternative_helps`.
         success: the subscriber is authenticated.
-        multi_round: an EAP request is to be relayed.
         alternative_helps: 511 when another authentication exists and no token was sent.
-        retry: what the node may try first.
         alarm: it points at the configuration, not at the subscriber: tell the operator.
     """
 
     name: str
     status: int
     success: bool = False
-    multi_round: bool = False
     alternative_helps: bool = False
-    retry: Retry = Retry.NEVER
     alarm: bool = False
 
 
@@ -52,38 +36,35 @@ def _refused(name: str, alarm: bool = False) -> Outcome:
     return Outcome(name, FORBIDDEN, alarm=alarm)
 
 
-def _failed(name: str, retry: Retry = Retry.NEVER, alarm: bool = True) -> Outcome:
-    return Outcome(name, UNAVAILABLE, alternative_helps=True, retry=retry, alarm=alarm)
+def _failed(name: str, alarm: bool = True) -> Outcome:
+    return Outcome(name, UNAVAILABLE, alternative_helps=True, alarm=alarm)
 
 
-def _transient(name: str, retry: Retry) -> Outcome:
-    return Outcome(name, UNAVAILABLE, retry=retry)
+def _transient(name: str) -> Outcome:
+    return Outcome(name, UNAVAILABLE)
 
-
-NO_CONNECTION: Final = _failed("NO_CONNECTION", Retry.OTHER_PEER, alarm=False)
-EAP_FAILURE: Final = _refused("EAP_FAILURE")  # in a final answer, whatever its code
 
 OUTCOMES: Final[dict[tuple[int, int], Outcome]] = {
-    (0, 1001): Outcome("MULTI_ROUND_AUTH", CHALLENGE, multi_round=True),
+    (0, 1001): Outcome("MULTI_ROUND_AUTH", CHALLENGE),
     (0, 2001): Outcome("SUCCESS", DOCUMENT, success=True),
     (0, 2002): Outcome("LIMITED_SUCCESS", DOCUMENT, success=True),  # ours
     (0, 3001): _failed("COMMAND_UNSUPPORTED"),
-    (0, 3002): _failed("UNABLE_TO_DELIVER", Retry.OTHER_PEER, alarm=False),
+    (0, 3002): _failed("UNABLE_TO_DELIVER", alarm=False),
     (0, 3003): _failed("REALM_NOT_SERVED"),
-    (0, 3004): _failed("TOO_BUSY", Retry.OTHER_PEER, alarm=False),
+    (0, 3004): _failed("TOO_BUSY", alarm=False),
     (0, 3005): _failed("LOOP_DETECTED"),
-    (0, 3006): _failed("REDIRECT_INDICATION", Retry.REDIRECT, alarm=False),
+    (0, 3006): _failed("REDIRECT_INDICATION", alarm=False),
     (0, 3007): _failed("APPLICATION_UNSUPPORTED"),
     (0, 3008): _failed("INVALID_HDR_BITS"),
     (0, 3009): _failed("INVALID_AVP_BITS"),
     (0, 3010): _failed("UNKNOWN_PEER"),
     (0, 4001): _refused("AUTHENTICATION_REJECTED"),
     # Ours: transient by their class (RFC 6733 §7.1.4), not in table 7.
-    (0, 4002): _transient("OUT_OF_SPACE", Retry.OTHER_PEER_FIRST_ROUND),
-    (0, 4003): _transient("ELECTION_LOST", Retry.OTHER_PEER_FIRST_ROUND),
+    (0, 4002): _transient("OUT_OF_SPACE"),
+    (0, 4003): _transient("ELECTION_LOST"),
     # Table 7 says 5001 and means USER_UNKNOWN; as a Result-Code it is AVP_UNSUPPORTED.
     (0, 5001): _refused("AVP_UNSUPPORTED", alarm=True),
-    (0, 5002): _failed("UNKNOWN_SESSION_ID", Retry.NEW_SESSION, alarm=False),
+    (0, 5002): _failed("UNKNOWN_SESSION_ID", alarm=False),
     (0, 5003): _refused("AUTHORIZATION_REJECTED"),
     (0, 5004): _failed("INVALID_AVP_VALUE"),
     (0, 5005): _failed("MISSING_AVP"),
@@ -111,16 +92,14 @@ OUTCOMES: Final[dict[tuple[int, int], Outcome]] = {
     (EXPERIMENTAL, 5452): _refused("RAT_TYPE_NOT_ALLOWED"),
     (EXPERIMENTAL, 5554): _refused("ILLEGAL_EQUIPMENT", alarm=True),
     # Ours: passing states of the AAA and HSS, never the device's fault.
-    (EXPERIMENTAL, 4181): _transient(
-        "AUTHENTICATION_DATA_UNAVAILABLE", Retry.OTHER_PEER_FIRST_ROUND
-    ),
-    (EXPERIMENTAL, 5453): _transient("LATE_OVERLAPPING_REQUEST", Retry.NEW_SESSION),
-    (EXPERIMENTAL, 5454): _transient("TIMED_OUT_REQUEST", Retry.NEW_SESSION),
+    (EXPERIMENTAL, 4181): _transient("AUTHENTICATION_DATA_UNAVAILABLE"),
+    (EXPERIMENTAL, 5453): _transient("LATE_OVERLAPPING_REQUEST"),
+    (EXPERIMENTAL, 5454): _transient("TIMED_OUT_REQUEST"),
 }
 
 # Ours: a code that nobody knows must not become 403, which phones remember until reboot.
 _UNKNOWN: Final = _failed("UNKNOWN_RESULT")
-_UNKNOWN_TRANSIENT: Final = _transient("UNKNOWN_TRANSIENT_RESULT", Retry.OTHER_PEER_FIRST_ROUND)
+_UNKNOWN_TRANSIENT: Final = _transient("UNKNOWN_TRANSIENT_RESULT")
 
 
 def outcome(vendor: int, code: int) -> Outcome:
@@ -134,16 +113,3 @@ def outcome(vendor: int, code: int) -> Outcome:
     if found is not None:
         return found
     return _UNKNOWN_TRANSIENT if 4000 <= code < 5000 else _UNKNOWN
-
-
-def http_status(outcome: Outcome, alternative: bool, had_token: bool) -> int:
-    """The status for the device (table 7).
-
-    Args:
-        outcome: the row.
-        alternative: node and application support another authentication.
-        had_token: the request carried a token.
-    """
-    if outcome.alternative_helps and alternative and not had_token:
-        return AUTHENTICATE
-    return outcome.status
