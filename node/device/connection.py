@@ -7,6 +7,7 @@ leaves when the turn ends, in one TLS write and one `send`.
 import math
 import select
 import socket
+import time
 from collections.abc import Callable
 from typing import Final, Protocol
 
@@ -19,9 +20,10 @@ from node.device.tls import ServerCertificates
 from node.device.transport import CLOSE_NOTIFY, PEER_CLOSED, PLAIN_HTTP, RESET, TlsTransport
 from protocols.http.events import Event
 from protocols.http.limits import HttpLimits
-from protocols.http.message import HttpRequest, HttpResponse, text_response
+from protocols.http.message import HttpRequest, HttpResponse
 from protocols.http1.connection import Http1Connection
 from protocols.http2.connection import Http2Connection
+from protocols.ts43.responses import unavailable
 
 # After our last octet the peer's are still taken for a while: closing a socket with unread octets
 # sends RST, which may destroy the answer or alert on its way (RFC 9112 §9.6).
@@ -30,7 +32,7 @@ LINGER_OCTETS: Final = 262_144
 
 Handle = Callable[[HttpRequest, Exchange], None]
 
-_OUR_FAULT: Final = text_response(503, "try again later", ((b"retry-after", b"30"),))
+RETRY_AFTER_SECONDS: Final = 30  # of a fault of ours
 
 
 class Owner(Protocol):
@@ -184,7 +186,7 @@ class DeviceConnection:
                 self._owner.handle(request, exchange)
             except Exception as error:  # a bug of the handler: this request alone pays for it
                 self._owner.crashed(error)
-                exchange.answer(_OUR_FAULT)
+                exchange.answer(_our_fault())
 
     def _peer_ended(self, now: float) -> None:
         """Nothing more will come: the peer left, or TLS failed."""
@@ -213,7 +215,7 @@ class DeviceConnection:
             machine.respond(stream_id, response, now)
         except ValueError as error:  # a field that would split the response: a bug of the caller
             self._owner.crashed(error)
-            machine.respond(stream_id, _OUR_FAULT, now)
+            machine.respond(stream_id, _our_fault(), now)
         if not self.marked:
             self._owner.changed(self)
 
@@ -342,3 +344,8 @@ class DeviceConnection:
         self._transport.socket.close()
         if not self._lingering:
             self._let_go(trio.current_time())
+
+
+def _our_fault() -> HttpResponse:
+    """With a Date: Samsung's client needs it to read Retry-After."""
+    return unavailable(RETRY_AFTER_SECONDS, time.time())

@@ -1,6 +1,7 @@
 """HTTP/1.1 through the listener: real sockets, real TLS, the real machine."""
 
 import gc
+import re
 import socket
 import ssl
 import struct
@@ -172,6 +173,9 @@ async def test_a_handler_with_a_bug_costs_one_503(listening: Listening) -> None:
         head, _ = await read_response(tls)
         assert head.startswith(b"HTTP/1.1 503")
         assert b"retry-after: 30" in head.lower()
+        assert re.search(
+            rb"\r\ndate: \w{3}, \d\d \w{3} \d{4} [\d:]{8} GMT\r\n", head
+        )  # for Samsung
         await tls.send_all(b"GET /fine HTTP/1.1\r\nhost: localhost\r\n\r\n")
         assert (await read_response(tls))[1] == b"fine"
         assert running.listener.statistics().crashes == 1
