@@ -142,8 +142,7 @@ def test_an_aaa_that_refuses_is_no_figure(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_idle_sessions_are_really_there() -> None:
     found = trio.run(measure_idle, 2_000)
-    assert found.alive == 2_000
-    assert 500 < found.octets_each < 20_000
+    assert (found.count, found.alive) == (2_000, 2_000)
     assert found.cpu_each > 0
 
 
