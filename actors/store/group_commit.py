@@ -5,9 +5,6 @@ A transaction costs 0.25 ms of waiting for the disk, whatever is in it, and a ha
 for the interpreter lock, which SQLite gives up at every statement: neighbours of one kind are one
 call of a bulk operation (`submit_to`), a few statements for all of them.
 
-When one write fails the batch is done again, one by one with a savepoint around each, so that it
-fails alone; savepoints from the start would cost every write 9 µs (measured).
-
 A write that was taken is never withdrawn: its caller may be gone, but "committed although the
 caller believes it was cancelled" cannot happen.
 """
@@ -17,12 +14,11 @@ import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from itertools import groupby
-from operator import attrgetter
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import trio
 
+from actors.store.batches import Write, commit, roll_back
 from actors.store.failures import unavailable
 from actors.store.store import StoreUnavailable
 
@@ -30,30 +26,6 @@ BATCH: Final = 512  # more only adds to the time that the first one waits
 
 T = TypeVar("T")
 R = TypeVar("R")
-
-_operation_of: Final = attrgetter("operation")
-_record_of: Final = attrgetter("record")
-
-
-class _Write:
-    """One operation on its way to the disk and back."""
-
-    __slots__ = ("asked", "durable", "operation", "record", "reply", "result")
-
-    def __init__(
-        self,
-        operation: Callable[[sqlite3.Connection, Sequence[Any]], Sequence[Any]],
-        record: object,
-        reply: Callable[[Any], None],
-        durable: bool,
-        asked: float,
-    ) -> None:
-        self.operation = operation
-        self.record = record
-        self.reply = reply
-        self.durable = durable
-        self.asked = asked
-        self.result: Any = None
 
 
 class GroupCommit:
@@ -71,6 +43,7 @@ class GroupCommit:
         *,
         bound: int,
         end_turn: Callable[[], None],
+        at_turn_end: Callable[[Callable[[], None]], None] | None = None,
         crashed: Callable[[Exception], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -79,6 +52,9 @@ class GroupCommit:
         Args:
             bound: writes that may wait; above it they are refused at once.
             end_turn: called once after the replies of a batch.
+            at_turn_end: registers a step that ends every turn (`Turn.flusher`). The writes of a
+                turn are then handed over together: the thread wakes up once and finds larger
+                batches. Without it each is handed over at once.
             crashed: told of every bug in an operation or a reply; must not raise.
             clock: seconds, for the waiting time.
         """
@@ -86,7 +62,11 @@ class GroupCommit:
         self._end_turn = end_turn
         self._crashed = crashed
         self._clock = clock
-        self._queue: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Write | None] = queue.SimpleQueue()
+        self._gathered: list[Write] = []
+        self._gathers = at_turn_end is not None
+        if at_turn_end is not None:
+            at_turn_end(self._hand_over)
         self._accepting = False
         self.received = 0
         self.refused = 0
@@ -141,7 +121,17 @@ class GroupCommit:
             reply(StoreUnavailable(reason))
             return
         self.waiting += 1
-        self._queue.put(_Write(bulk, record, reply, durable, self._clock()))
+        write = Write(bulk, record, reply, durable, self._clock())
+        if self._gathers:
+            self._gathered.append(write)
+        else:
+            self._queue.put(write)
+
+    def _hand_over(self) -> None:
+        if self._gathered:
+            for write in self._gathered:
+                self._queue.put(write)
+            self._gathered.clear()
 
     async def run(
         self,
@@ -160,6 +150,7 @@ class GroupCommit:
                     await trio.sleep_forever()
                 finally:
                     self._accepting = False
+                    self._hand_over()
                     self._queue.put(None)
         finally:
             self._refuse_the_rest()
@@ -183,9 +174,9 @@ class GroupCommit:
                 if durable != synchronous:
                     connection.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
                     synchronous = durable
-                _commit(connection, batch, bugs)
+                commit(connection, batch, bugs)
             except Exception as error:
-                _roll_back(connection)
+                roll_back(connection)
                 if not isinstance(error, sqlite3.Error):
                     bugs.append(error)  # an operation that ended the transaction of its batch
                 for write in batch:
@@ -195,7 +186,7 @@ class GroupCommit:
             except trio.RunFinishedError:
                 return  # nobody is left to be told
 
-    def _next_batch(self) -> list[_Write] | None:
+    def _next_batch(self) -> list[Write] | None:
         first = self._queue.get()
         if first is None:
             return None
@@ -211,7 +202,7 @@ class GroupCommit:
             batch.append(write)
         return batch
 
-    def _deliver(self, batch: list[_Write], bugs: list[Exception]) -> None:
+    def _deliver(self, batch: list[Write], bugs: list[Exception]) -> None:
         """In the Trio thread: tell everybody, then end the turn."""
         self.batches += 1
         self.largest_batch = max(self.largest_batch, len(batch))
@@ -231,6 +222,7 @@ class GroupCommit:
 
     def _refuse_the_rest(self) -> None:
         """After the thread: nothing may be left without an answer."""
+        self._hand_over()
         while not self._queue.empty():
             write = self._queue.get_nowait()
             if write is not None:
@@ -239,7 +231,7 @@ class GroupCommit:
                 write.result = StoreUnavailable("closed")
                 self._tell(write)
 
-    def _tell(self, write: _Write) -> None:
+    def _tell(self, write: Write) -> None:
         try:
             write.reply(write.result)
         except Exception as bug:  # one reply that fails must not cost the others theirs
@@ -249,47 +241,3 @@ class GroupCommit:
         self.crashes += 1
         if self._crashed is not None:
             self._crashed(bug)
-
-
-def _commit(connection: sqlite3.Connection, batch: list[_Write], bugs: list[Exception]) -> None:
-    """Everything in one transaction; a write that fails comes to nothing alone.
-
-    Raises:
-        sqlite3.Error: nothing of it was kept.
-    """
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        for operation, neighbours in groupby(batch, _operation_of):
-            writes = list(neighbours)
-            results = operation(connection, list(map(_record_of, writes)))
-            for write, result in zip(writes, results, strict=True):
-                write.result = result
-    except Exception:
-        _roll_back(connection)
-        connection.execute("BEGIN IMMEDIATE")
-        for write in batch:
-            _try(connection, write, bugs)
-    connection.execute("COMMIT")
-
-
-def _try(connection: sqlite3.Connection, write: _Write, bugs: list[Exception]) -> None:
-    connection.execute("SAVEPOINT one")
-    try:
-        (write.result,) = write.operation(connection, (write.record,))
-    except Exception as error:
-        if not connection.in_transaction:
-            # A full or failing disk makes SQLite roll back all of the transaction.
-            raise
-        connection.execute("ROLLBACK TO one")
-        write.result = unavailable(error)
-        if not isinstance(error, sqlite3.Error):
-            bugs.append(error)
-    connection.execute("RELEASE one")
-
-
-def _roll_back(connection: sqlite3.Connection) -> None:
-    try:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-    except sqlite3.Error:
-        pass  # the next BEGIN fails as well then, and says so

@@ -65,6 +65,7 @@ class SqliteStore:
         settings: Settings,
         end_turn: Callable[[], None],
         *,
+        at_turn_end: Callable[[Callable[[], None]], None] | None = None,
         crashed: Callable[[Exception], None] | None = None,
     ) -> None:
         """Describe the store; `run` opens it.
@@ -73,11 +74,18 @@ class SqliteStore:
             path: the database file; its folder is made if it is missing.
             settings: [store] of the configuration.
             end_turn: called once after the replies of each batch of writes.
+            at_turn_end: registers a step that ends every turn; the writes of a turn then go to
+                the database thread together (`GroupCommit`).
             crashed: told of bugs in operations and replies; must not raise.
         """
         self._path = path
         self._settings = settings
-        self._writer = GroupCommit(bound=settings.queue_bound, end_turn=end_turn, crashed=crashed)
+        self._writer = GroupCommit(
+            bound=settings.queue_bound,
+            end_turn=end_turn,
+            at_turn_end=at_turn_end,
+            crashed=crashed,
+        )
         self._reader: sqlite3.Connection | None = None
         self._save_tokens = _SaveTokens()
         self._plans: dict[tuple[str, str, str, str], Plan] = {}

@@ -33,7 +33,12 @@ def numbers(path: Path) -> list[int]:
 class Bench:
     """A group commit on a table of numbers, and everything it said."""
 
-    def __init__(self, path: Path, bound: int) -> None:
+    def __init__(
+        self,
+        path: Path,
+        bound: int,
+        at_turn_end: Callable[[Callable[[], None]], None] | None = None,
+    ) -> None:
         self.path = path
         self.replies: list[Any] = []
         self.turns: list[int] = []
@@ -44,6 +49,7 @@ class Bench:
         self.writer = GroupCommit(
             bound=bound,
             end_turn=self._end_turn,
+            at_turn_end=at_turn_end,
             crashed=self.bugs.append,
         )
 
@@ -65,8 +71,12 @@ class Bench:
 
 
 @asynccontextmanager
-async def bench(tmp_path: Path, bound: int = 10_000) -> AsyncIterator[Bench]:
-    one = Bench(tmp_path / "numbers.db", bound)
+async def bench(
+    tmp_path: Path,
+    bound: int = 10_000,
+    at_turn_end: Callable[[Callable[[], None]], None] | None = None,
+) -> AsyncIterator[Bench]:
+    one = Bench(tmp_path / "numbers.db", bound, at_turn_end)
     async with trio.open_nursery() as nursery:
         await nursery.start(
             lambda task_status: one.writer.run(one.connection, task_status=task_status)
@@ -253,6 +263,28 @@ async def test_what_was_taken_before_the_end_is_committed_and_answered(
         gate.open.set()
     assert one.replies == ["let go", *range(BATCH + 10)]
     assert numbers(one.path) == list(range(BATCH + 10))
+
+
+async def test_the_writes_of_a_turn_are_handed_over_at_its_end(tmp_path: Path, gate: Gate) -> None:
+    steps: list[Callable[[], None]] = []
+    async with bench(tmp_path, at_turn_end=steps.append) as one:
+        (hand_over,) = steps
+        one.submit(add(0))
+        hand_over()
+        await one.answered()
+        one.submit(gate)
+        hand_over()
+        await gate.wait_until_taken()
+        for number in range(1, 10):
+            one.submit(add(number))
+        hand_over()
+        hand_over()
+        gate.open.set()
+        await one.answered()
+        assert one.writer.batches == 3
+        one.submit(add(10))  # its turn never ends: the store is closed before
+    assert one.replies == [0, "let go", *range(1, 11)]
+    assert numbers(one.path) == list(range(11))
 
 
 async def test_before_the_start_and_after_the_end_writes_are_refused(tmp_path: Path) -> None:
