@@ -17,9 +17,10 @@ from typing import Final
 import click
 import trio
 
+from scripts.lab import ending
 from scripts.lab.installation import Installation
 from scripts.lab.showing import show_exchange
-from scripts.lab.subscribers import DEFAULT_FILE
+from scripts.lab.subscribers import DEFAULT_FILE, LabSubscriber
 from scripts.lab.subscribers import load as load_subscribers
 
 READY_SECONDS: Final = 20.0
@@ -44,8 +45,9 @@ def main(once: bool, port: int, aaa_port: int, management_port: int, data: Path,
 
     The phone authenticates with its SIM (EAP-AKA, two Diameter rounds) and gets its VoLTE, VoWiFi,
     SMS over IP and 5G entitlements; the exchange is printed as a ladder. Without --once the node
-    keeps serving until Ctrl-C.
+    keeps serving until Ctrl-C. SIGTERM and SIGHUP end everything, too.
     """
+    ending.obey()
     subscriber = next((one for one in load_subscribers() if one.imsi == imsi), None)
     if subscriber is None:
         raise click.UsageError(f"{imsi} is not in {DEFAULT_FILE}")
@@ -54,7 +56,7 @@ def main(once: bool, port: int, aaa_port: int, management_port: int, data: Path,
         stack.enter_context(running("AAA server", lab.aaa_command))
         node = stack.enter_context(running("node", lab.node_command))
         wait_until_ready(lab.management_url, node)
-        trio.run(show_exchange, lab, subscriber)
+        trio.run(show_unless_told_to_end, lab, subscriber)
         if not once:
             click.echo(lab.how_to_reach())
             with contextlib.suppress(KeyboardInterrupt):
@@ -62,15 +64,36 @@ def main(once: bool, port: int, aaa_port: int, management_port: int, data: Path,
                 raise click.ClickException(f"the node ended with status {node.returncode}")
 
 
+async def show_unless_told_to_end(lab: Installation, subscriber: LabSubscriber) -> None:
+    """Show the exchange; a signal ends it in good order, for none may raise inside Trio's loop."""
+    told: list[int] = []
+
+    async def obey(*, task_status: trio.TaskStatus[None]) -> None:
+        with trio.open_signal_receiver(*ending.obeyed()) as signals:
+            task_status.started()
+            async for number in signals:
+                told.append(number)
+                nursery.cancel_scope.cancel()
+
+    async with trio.open_nursery() as nursery:
+        await nursery.start(obey)
+        await show_exchange(lab, subscriber)
+        nursery.cancel_scope.cancel()
+    if told:
+        ending.end(told[0])
+
+
 @contextlib.contextmanager
 def running(name: str, command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
     """A process of the lab, ended (SIGTERM, then SIGKILL) with the block."""
     # Its own session: Ctrl-C reaches this program alone, which then ends the others in order.
-    process = subprocess.Popen(command, start_new_session=True)
+    process: subprocess.Popen[bytes] | None = None
     try:
+        with ending.held_back():
+            process = subprocess.Popen(command, start_new_session=True)
         yield process
     finally:
-        if process.poll() is None:
+        if process is not None and process.poll() is None:
             process.send_signal(signal.SIGTERM)
             try:
                 process.wait(STOP_SECONDS)
