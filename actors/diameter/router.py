@@ -21,13 +21,12 @@ from actors.diameter.outcomes import (
     EapProfile,
     EapRequest,
     NoAnswerReason,
-    ServerRequest,
 )
 from actors.diameter.peer import Peer, PeerContext
 from actors.diameter.peer_statistics import PeerStatistics
 from actors.diameter.redirects import RedirectCache, Subject, read_redirect
 from actors.diameter.routes import Route, Routes
-from actors.diameter.server_requests import ServerRequests
+from actors.diameter.server_requests import Serve, ServerRequests
 from actors.diameter.transport import (
     Transport,
     TransportError,
@@ -78,7 +77,7 @@ class DiameterRouter:
     """All peers of the node, and the exchanges that run over them.
 
     Attributes:
-        on_server_request: decides RAR and ASR: 2001 or 5002. Set by the session side.
+        on_server_request: decides RAR and ASR, now or later. Set by the session side.
         malformed: DEAs whose content could not be read.
     """
 
@@ -145,12 +144,12 @@ class DiameterRouter:
         return not self._draining and any(route.peer.is_open for route in self._peers.values())
 
     @property
-    def on_server_request(self) -> Callable[[ServerRequest], int]:
+    def on_server_request(self) -> Serve:
         """Decides RAR and ASR; without a session side every session is unknown."""
         return self._server_requests.serve
 
     @on_server_request.setter
-    def on_server_request(self, serve: Callable[[ServerRequest], int]) -> None:
+    def on_server_request(self, serve: Serve) -> None:
         self._server_requests.serve = serve
 
     def new_session_id(self, actor: str) -> bytes:

@@ -6,6 +6,7 @@ T bit); TS 29.273 §7.1.2.3-5. A relay may hand us another client's request: it 
 
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from actors.diameter.outcomes import ServerRequest
@@ -18,6 +19,9 @@ from protocols.diameter.messages import Origin
 
 DUPLICATE_SECONDS: Final = 240.0  # RFC 6733 §3: End-to-End Identifiers are unique for 4 minutes
 MAX_DUPLICATES: Final = 10_000  # ours
+
+# Decides an RAR or ASR, now or later: the reply takes its result code, once.
+Serve = Callable[[ServerRequest, Callable[[int], None]], None]
 
 _SERVED: Final = frozenset((numbers.RE_AUTH, numbers.ABORT_SESSION))
 
@@ -49,14 +53,14 @@ class ServerRequests:
     """Answers what a client's peer sends.
 
     Attributes:
-        serve: decides an RAR or ASR: its result code, 2001 or 5002.
+        serve: decides an RAR or ASR: its result code, 2001, 5002, or 5012 when it came to nothing.
         duplicates: requests that were answered from the cache.
         refused: requests answered with an error, by result code.
     """
 
     def __init__(self, origin: Origin, applications: tuple[int, ...]) -> None:
         """`applications` are those that we announce."""
-        self.serve: Callable[[ServerRequest], int] = _no_session
+        self.serve: Serve = _no_session
         self.duplicates = 0
         self.refused: dict[int, int] = {}
         self._origin = origin
@@ -64,17 +68,29 @@ class ServerRequests:
         self._applications = applications
         self._answered = AnsweredRequests()
 
-    def answer(self, peer: Peer, request: Message, now: float) -> bytes:
-        """The answer to any request. `serve` may raise: then it is 5012, and raised again."""
+    def answer(self, peer: Peer, request: Message, now: float) -> bytes | None:
+        """The answer to any request; None when it goes to the peer by itself, once decided."""
         key = (request.octets(d.ORIGIN_HOST) or b"", request.end_to_end)
         known = self._answered.find(key, now)
         if known is not None:
             self.duplicates += 1
             return with_hop_by_hop(known, request.hop_by_hop)
         code, text = self._refusal(request)
-        if not code:
-            code = self.serve(_view(request))
-            text = "no such session" if code == numbers.UNKNOWN_SESSION_ID else ""
+        if code:
+            return self._answer(request, key, now, code, text)
+        self.serve(_view(request), partial(self._decided, peer, request, key, now))
+        return None
+
+    def _decided(
+        self, peer: Peer, request: Message, key: tuple[bytes, int], now: float, code: int
+    ) -> None:
+        text = "no such session" if code == numbers.UNKNOWN_SESSION_ID else ""
+        peer.answer(self._answer(request, key, now, code, text))
+
+    def _answer(
+        self, request: Message, key: tuple[bytes, int], now: float, code: int, text: str
+    ) -> bytes:
+        """Build an answer, and remember it for a retransmission."""
         if code == numbers.SUCCESS:
             answer = messages.build_answer(request, self._origin, code)
         else:
@@ -110,5 +126,5 @@ def _view(request: Message) -> ServerRequest:
     )
 
 
-def _no_session(_: ServerRequest) -> int:
-    return numbers.UNKNOWN_SESSION_ID
+def _no_session(_: ServerRequest, reply: Callable[[int], None]) -> None:
+    reply(numbers.UNKNOWN_SESSION_ID)

@@ -31,7 +31,6 @@ from actors.session.messages import (
     EndSession,
     Exchange,
     FindSubscriber,
-    ForgetTokens,
     Keep,
     KnownAs,
     Message,
@@ -474,10 +473,6 @@ class Session:
     def _close_unanswered(self, message: Message, now: float) -> list[Effect]:
         return [Note("abandoned"), EndSession()]
 
-    def _forget_tokens(self, message: Message, now: float) -> list[Effect]:
-        assert self.conversation is not None
-        return [ForgetTokens(self.conversation.session_id)]
-
     def _ignore(self, message: Message, now: float) -> list[Effect]:
         return []
 
@@ -560,6 +555,5 @@ _ACTIONS: Final[Mapping[Action, Callable[[Session, Any, float], list[Effect]]]] 
     Action.REMEMBER_GONE: Session._remember_gone,
     Action.CLOSE: Session._close,
     Action.CLOSE_UNANSWERED: Session._close_unanswered,
-    Action.FORGET_TOKENS: Session._forget_tokens,
     Action.IGNORE: Session._ignore,
 }

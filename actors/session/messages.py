@@ -232,13 +232,6 @@ class KnownAs:
 
 
 @dataclass(slots=True)
-class ForgetTokens:
-    """Revoke the tokens that this Diameter session led to."""
-
-    diameter_session_id: bytes
-
-
-@dataclass(slots=True)
 class Note:
     """Count an event of the EAP conversation (`resync`, `abandoned`, …)."""
 
@@ -266,7 +259,6 @@ Effect = (
     | Answer
     | WakeAt
     | KnownAs
-    | ForgetTokens
     | Note
     | Alarm
     | EndSession

@@ -37,7 +37,6 @@ from actors.session.messages import (
     EndSession,
     Exchange,
     FindSubscriber,
-    ForgetTokens,
     Keep,
     KnownAs,
     Message,
@@ -72,6 +71,7 @@ from protocols.ts43.responses import authenticate, guarded, unavailable
 
 DIAMETER_SUCCESS: Final = 2001
 DIAMETER_UNKNOWN_SESSION_ID: Final = 5002
+DIAMETER_UNABLE_TO_COMPLY: Final = 5012
 
 _log = structlog.get_logger("sessions")
 
@@ -476,9 +476,6 @@ class Sessions:
             self._by_subscriber[key] = cell
             cell.actor.subscriber_key = key
 
-    def _forget_tokens(self, cell: SessionCell, effect: ForgetTokens) -> None:
-        self._revoke(cell.actor.tenant.id, effect.diameter_session_id)
-
     def _note(self, cell: SessionCell, effect: Note) -> None:
         self._counters.eap(cell.actor.tenant.id, effect.event)
 
@@ -508,36 +505,40 @@ class Sessions:
 
     # --- what the AAA asks ---------------------------------------------------------------------
 
-    def serve_aaa(self, request: ServerRequest) -> int:
+    def serve_aaa(self, request: ServerRequest, reply: Callable[[int], None]) -> None:
         """RAR or ASR: the session ends and its tokens die, so that the device authenticates anew.
 
-        Returns:
-            Result-Code: 2001, or 5002 when neither a session nor a token is known by that id.
+        Args:
+            reply: takes the Result-Code: 2001 once the tokens are revoked on disk, 5012 when they
+                could not be, 5002 when neither a session nor a token is known by that id.
         """
+        self._counters.session("aborted-by-aaa")
         cell = self._by_diameter.get(request.session_id)
         if cell is not None:
             self.pool.tell(cell, AaaAborted())
         tenants = self._tenants_of(request.session_id)
+        if not tenants:
+            reply(DIAMETER_UNKNOWN_SESSION_ID if cell is None else DIAMETER_SUCCESS)
+            return
+        results: list[int | StoreUnavailable] = []
+
+        def revoked(tenant: str, count: int | StoreUnavailable) -> None:
+            results.append(count)
+            if isinstance(count, StoreUnavailable):
+                _log.error("tokens not revoked", tenant=tenant, reason=count.reason)
+            elif count:
+                self._counters.token(tenant, "revoked-by-aaa")
+            if len(results) == len(tenants):
+                failed = any(isinstance(one, StoreUnavailable) for one in results)
+                reply(DIAMETER_UNABLE_TO_COMPLY if failed else DIAMETER_SUCCESS)
+
+        now = int(time.time())
         for tenant in tenants:
-            self._revoke(tenant, request.session_id)
-        self._counters.session("aborted-by-aaa")
-        known = cell is not None or bool(tenants)
-        return DIAMETER_SUCCESS if known else DIAMETER_UNKNOWN_SESSION_ID
+            self._store.revoke_session(tenant, request.session_id, now, partial(revoked, tenant))
 
     def _tenants_of(self, session_id: bytes) -> list[str]:
         """The tenants with tokens that came of a Diameter session; nearly always one at most."""
         return [one.id for one in self._tenants if self._store.has_session(one.id, session_id)]
-
-    def _revoke(self, tenant: str, session_id: bytes) -> None:
-        self._store.revoke_session(
-            tenant, session_id, int(time.time()), partial(self._revoked, tenant)
-        )
-
-    def _revoked(self, tenant: str, count: int | StoreUnavailable) -> None:
-        if isinstance(count, StoreUnavailable):
-            _log.error("tokens not revoked", tenant=tenant, reason=count.reason)
-        elif count:
-            self._counters.token(tenant, "revoked-by-aaa")
 
 
 _INTERPRETERS: Final[Mapping[type, Callable[[Sessions, SessionCell, Any], None]]] = {
@@ -549,7 +550,6 @@ _INTERPRETERS: Final[Mapping[type, Callable[[Sessions, SessionCell, Any], None]]
     Answer: Sessions._answer,
     WakeAt: Sessions._wake_at,
     KnownAs: Sessions._known_as,
-    ForgetTokens: Sessions._forget_tokens,
     Note: Sessions._note,
     Alarm: Sessions._alarm,
     EndSession: Sessions._end_session,

@@ -80,7 +80,6 @@ class Action(_Symbol):
     REMEMBER_GONE = auto()
     CLOSE = auto()
     CLOSE_UNANSWERED = auto()
-    FORGET_TOKENS = auto()
     IGNORE = auto()
 
 
@@ -157,12 +156,12 @@ TRANSITIONS: Final[Mapping[tuple[State, Input], tuple[Action, State]]] = {
     (_S.WAITING_FOR_STORE, _I.TIME_PASSED): (_A.APOLOGISE, _S.REFUSED),
     (_S.SERVED, _I.TIME_PASSED): (_A.CLOSE, _S.ENDED),
     (_S.REFUSED, _I.TIME_PASSED): (_A.CLOSE, _S.ENDED),
-    # TS 29.273 §7.2.2.3: the AAA ends the session; its tokens die with it.
+    # TS 29.273 §7.2.2.3: the AAA ends the session. Its tokens are the store's: `serve_aaa`.
     (_S.WAITING_FOR_AAA, _I.ABORTED): (_A.APOLOGISE, _S.REFUSED),
     (_S.WAITING_FOR_DEVICE, _I.ABORTED): (_A.CLOSE, _S.ENDED),
     (_S.WAITING_FOR_BSS, _I.ABORTED): (_A.APOLOGISE, _S.REFUSED),
     (_S.WAITING_FOR_STORE, _I.ABORTED): (_A.APOLOGISE, _S.REFUSED),
-    (_S.SERVED, _I.ABORTED): (_A.FORGET_TOKENS, _S.SERVED),
+    (_S.SERVED, _I.ABORTED): (_A.IGNORE, _S.SERVED),
     (_S.REFUSED, _I.ABORTED): (_A.IGNORE, _S.REFUSED),
 }
 

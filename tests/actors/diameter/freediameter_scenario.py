@@ -9,6 +9,7 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import trio
@@ -99,9 +100,9 @@ class Scenario:
             members = [(d.EAP_PAYLOAD, bytes.fromhex("0117000801000000")), (d.STATE, b"st01")]
             peer.answer(build_eap_answer(request, origin, numbers.MULTI_ROUND_AUTH, members))
 
-    def server_request(self, request: object) -> int:
+    def server_request(self, request: object, reply: Callable[[int], None]) -> None:
         self.asked.append(getattr(request, "session_id", b""))
-        return numbers.SUCCESS
+        reply(numbers.SUCCESS)
 
     def write_files(self, aaa_port: int) -> Path:
         values = {

@@ -1,6 +1,6 @@
 """RAR, ASR and everything else that an AAA or an agent sends to the node."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 import trio
@@ -27,10 +27,10 @@ class Setting:
         self.asked: list[ServerRequest] = []
         router.on_server_request = self.serve
 
-    def serve(self, request: ServerRequest) -> int:
+    def serve(self, request: ServerRequest, reply: Callable[[int], None]) -> None:
         self.asked.append(request)
         known = request.session_id == SESSION
-        return numbers.SUCCESS if known else numbers.UNKNOWN_SESSION_ID
+        reply(numbers.SUCCESS if known else numbers.UNKNOWN_SESSION_ID)
 
     def body(self, *extra: bytes, session: bytes = SESSION, to: str | None = NODE) -> bytes:
         members = [(d.SESSION_ID, session)]
@@ -185,7 +185,7 @@ async def test_a_missing_session_id_is_5005(autojump_clock: MockClock, setting: 
 async def test_a_session_side_that_raises_is_5012(
     autojump_clock: MockClock, setting: Setting
 ) -> None:
-    def serve(request: ServerRequest) -> int:
+    def serve(request: ServerRequest, reply: Callable[[int], None]) -> None:
         raise RuntimeError("a bug")
 
     setting.router.on_server_request = serve
@@ -196,6 +196,24 @@ async def test_a_session_side_that_raises_is_5012(
     assert setting.router.ready
 
 
+async def test_a_decision_may_come_later(autojump_clock: MockClock, setting: Setting) -> None:
+    decide: list[Callable[[int], None]] = []
+    setting.router.on_server_request = lambda request, reply: decide.append(reply)
+    answers: list[Message | None] = []
+    setting.aaa.server.request(
+        setting.aaa.client, numbers.ABORT_SESSION, numbers.SWM, setting.body(), answers.append
+    )
+    setting.lab.turn.end()
+    await setting.lab.settle()
+    assert answers == []
+    decide[0](numbers.SUCCESS)
+    setting.lab.turn.end()
+    await setting.lab.settle()
+    (answer,) = answers
+    assert answer is not None
+    assert answer.u32(d.RESULT_CODE) == numbers.SUCCESS
+
+
 async def test_without_a_session_side_every_session_is_unknown(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
@@ -203,5 +221,7 @@ async def test_without_a_session_side_every_session_is_unknown(
     aaa = lab.aaa("aaa1")
     setting = Setting(lab, aaa, await lab.router("aaa1"))
     fresh = DiameterRouter(lab.settings(), lab.turn, lab.timers)
-    assert fresh.on_server_request(ServerRequest(258, b"x", b"y")) == numbers.UNKNOWN_SESSION_ID
+    codes: list[int] = []
+    fresh.on_server_request(ServerRequest(258, b"x", b"y"), codes.append)
+    assert codes == [numbers.UNKNOWN_SESSION_ID]
     assert decode((await setting.ask(numbers.RE_AUTH, setting.body())).raw).command == 258

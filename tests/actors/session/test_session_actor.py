@@ -14,7 +14,6 @@ from actors.session.messages import (
     DeviceGone,
     EndSession,
     FindSubscriber,
-    ForgetTokens,
     Keep,
     KnownAs,
     Note,
@@ -515,13 +514,6 @@ def test_a_device_that_leaves_the_queue_is_not_served() -> None:
     bench.tell(FOUND)
     assert bench.only(Answer).exchange is first
     assert not bench.has(FindSubscriber)
-
-
-def test_an_abort_of_the_aaa_kills_the_tokens() -> None:
-    bench = Bench()
-    served(bench)
-    bench.tell(AaaAborted())
-    assert bench.only(ForgetTokens).diameter_session_id == b"ecs1;1;1;ecs1-1"
 
 
 def test_an_abort_in_mid_exchange_answers_the_device() -> None:

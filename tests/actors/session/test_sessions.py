@@ -120,6 +120,14 @@ class Office:
         exchange.answers.clear()
         exchange.gone = True
 
+    async def abort(self, session_id: bytes) -> int:
+        """An ASR; the result code that the AAA gets."""
+        codes: list[int] = []
+        self.sessions.serve_aaa(ServerRequest(274, session_id, b"aaa1"), codes.append)
+        self.turn.end()
+        await until(lambda: codes)
+        return codes[0]
+
     def eap_event(self, name: str) -> int:
         return next(one for one in self.counters.all() if one.name == "eap_events").rows.get(
             ("mno", name), 0
@@ -279,8 +287,7 @@ async def test_an_exchange_that_the_aaa_aborted_does_not_go_on(tmp_path: Path) -
         one.aaa.outcomes.append(dea(1001, CHALLENGE))
         cookie = cookie_of(one.authenticate())
         session_id = one.aaa.asked[0].session_id
-        assert one.sessions.serve_aaa(ServerRequest(274, session_id, b"aaa1")) == 2001
-        one.turn.end()
+        assert await one.abort(session_id) == 2001
         assert one.relay(ANSWER, cookie).answers[0].status == 511
         assert len(one.aaa.asked) == 1
 
@@ -290,7 +297,8 @@ async def test_nobody_waits_for_a_session_that_ended_under_their_request(tmp_pat
         one.aaa.outcomes.append(dea(1001, CHALLENGE))
         cookie = cookie_of(one.authenticate())
         exchange = FakeExchange()
-        one.sessions.serve_aaa(ServerRequest(274, one.aaa.asked[0].session_id, b"aaa1"))
+        abort = ServerRequest(274, one.aaa.asked[0].session_id, b"aaa1")
+        one.sessions.serve_aaa(abort, lambda code: None)
         one.sessions.relay(post(ANSWER, cookie), exchange, HTTP)  # in the same turn
         one.turn.end()
         assert exchange.answers[0].status == 503
@@ -390,13 +398,18 @@ async def test_an_abort_of_the_aaa_revokes_the_tokens(tmp_path: Path) -> None:
     async with office(tmp_path / "node.db") as one:
         _, token = await authenticated(one)
         session_id = one.aaa.asked[0].session_id
-        abort = ServerRequest(274, session_id, b"aaa1")
-        assert one.sessions.serve_aaa(abort) == 2001
-        one.turn.end()
-        await until(lambda: one.with_token(token).answers == [])
+        assert await one.abort(session_id) == 2001
+        assert one.with_token(token).answers == []  # revoked before the AAA was told so
     async with office(tmp_path / "node.db") as later:
-        assert later.sessions.serve_aaa(abort) == 2001  # known by its token alone
-        assert later.sessions.serve_aaa(ServerRequest(274, b"other;1;1", b"aaa1")) == 5002
+        assert await later.abort(session_id) == 2001  # known by its token alone
+        assert await later.abort(b"other;1;1") == 5002
+
+
+async def test_an_abort_that_could_not_be_kept_is_5012(tmp_path: Path) -> None:
+    async with office(tmp_path / "node.db") as one:
+        await authenticated(one)
+        one.store._writer._accepting = False
+        assert await one.abort(one.aaa.asked[0].session_id) == 5012
 
 
 async def test_a_notification_token_is_registered_once(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -152,9 +152,9 @@ async def test_rar_and_asr_reach_the_node() -> None:
     async with running_aaa() as running, connected(running) as client:
         seen: list[bytes] = []
 
-        def decide(request: object) -> int:
+        def decide(request: object, reply: Callable[[int], None]) -> None:
             seen.append(request.session_id)  # type: ignore[attr-defined]
-            return 2001
+            reply(2001)
 
         client.router.on_server_request = decide
         assert running.reauthorize(IMSI) is None
