@@ -7,13 +7,24 @@ import msgspec
 
 from config.model import Config
 
-# Bound sockets, open files and identities live as long as the process.
+# Bound sockets, open files, identities, and what parts were built with live as long as the process.
+# Everything else counts from the next request, session or connection; a test names it all.
 RESTART: Final = frozenset(
     {
         "node.name",
         "node.data",
         "device.listen",
         "device.backlog",
+        "device.max-connections",
+        "device.max-handshakes",
+        "device.handshake-seconds",
+        "device.idle-seconds",
+        "device.request-seconds",
+        "device.max-streams",
+        "device.max-header-octets",
+        "device.max-body-octets",
+        "device.max-queued-octets",
+        "device.gzip-from-octets",
         "management.listen",
         "store.path",
         "store.queue-bound",
@@ -21,6 +32,12 @@ RESTART: Final = frozenset(
         "store.tokens-survive-power-cut",
         "diameter.origin-host",
         "diameter.origin-realm",
+        # Of peers that stay; a peer that is new or changed has the new ones.
+        "diameter.product-name",
+        "diameter.watchdog-seconds",
+        "diameter.reconnect-seconds",
+        "diameter.first-reconnect-seconds",
+        "diameter.max-message-octets",
         "sessions.capacity",
         "sessions.mailbox-bound",
     }

@@ -1,6 +1,7 @@
 """The command line: `entitlement-node`, also `python -m node`."""
 
 import sys
+from functools import partial
 from pathlib import Path
 
 import click
@@ -50,9 +51,9 @@ def serve(path: Path) -> None:
     except ConfigError as error:
         click.echo(str(error), err=True)
         sys.exit(2)
-    configure_logging(config.logging)
+    writer = configure_logging(config.logging)
     sys.unraisablehook = _log_unraisable
-    trio.run(Node(config, path).run)
+    trio.run(Node(config, path, partial(configure_logging, writer=writer)).run)
 
 
 def _log_unraisable(unraisable: "sys.UnraisableHookArgs") -> None:

@@ -10,6 +10,7 @@ import gc
 import secrets
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -28,7 +29,7 @@ from actors.tenants import Tenants
 from actors.trace.recorder import TraceRecorder
 from config.differences import differences
 from config.load import ConfigError, load
-from config.model import Config
+from config.model import Config, Logging
 from node.device.listener import DeviceListener
 from node.device.ts43_surface import Ts43Surface
 from node.explain import Explainer
@@ -45,15 +46,22 @@ COLLECT_AT: Final = (50_000, 20, 1_000)
 class Node:
     """One entitlement node, built from its configuration."""
 
-    def __init__(self, config: Config, path: Path) -> None:
+    def __init__(
+        self, config: Config, path: Path, set_log: Callable[[Logging], object] = lambda _: None
+    ) -> None:
         """Build every part; nothing runs yet.
 
         Args:
             config: what was loaded from `path`.
             path: read again on SIGHUP.
+            set_log: told when a reload changes [logging].
+
+        Raises:
+            CertificateError: the device listener's certificates cannot be used.
         """
         self._config = config
         self._path = path
+        self._set_log = set_log
         self.draining = False
         self.turn = Turn(on_crash=_bug)
         self.timers = TimerWheel(self.turn)
@@ -164,6 +172,8 @@ class Node:
             _log.error("configuration not reloaded", problems=[str(one) for one in error.problems])
             return
         changed = differences(self._config, fresh)
+        if fresh.logging != self._config.logging:
+            self._set_log(fresh.logging)
         if fresh.node.cookie_keys != self._config.node.cookie_keys:
             self._seal = CookieSeal(cookie_keys(fresh))
         self._config = fresh

@@ -48,6 +48,9 @@ NODE_ANSWERS: Final = frozenset(
         RequestKind.CHALLENGE_PRIME,
     }
 )
+# Ends the Session-Id of the one new conversation after an AAA lost the first (RFC 6733 §8.8: the
+# last part is ours to choose).
+SECOND_CONVERSATION: Final = b"-2"
 EAP_FAILURE: Final = b"\x04"  # the code of the packet (RFC 3748 §4.2)
 ROUNDS_FOR_DEVICE: Final = 3  # rounds the node answers itself before it calls that a loop
 
@@ -81,7 +84,6 @@ class Conversation:
         "_resumed",
         "_resynchronisations",
         "_rounds_for_device",
-        "_second_session_id",
         "_started_again",
         "_terminal_information",
         "_type",
@@ -97,7 +99,6 @@ class Conversation:
         eap_id: str,
         authentication: Authentication,
         session_id: bytes,
-        second_session_id: bytes,
     ) -> None:
         """Begin.
 
@@ -105,14 +106,12 @@ class Conversation:
             eap_id: the identity exactly as the phone sent it.
             authentication: of the tenant.
             session_id: of this conversation.
-            second_session_id: for the one new conversation after an AAA lost the first.
         """
         self._eap_id = eap_id
         self._profile = profile_of(authentication)
         self._realm = realm_of(authentication, eap_id)
         self._terminal_information = authentication.terminal_information
         self.session_id = session_id
-        self._second_session_id = second_session_id
         self._aaa_host = b""
         self._aaa_state = b""
         self._identifier = FIRST_IDENTIFIER
@@ -129,11 +128,9 @@ class Conversation:
         self.out_of_order = False
 
     @classmethod
-    def resumed(
-        cls, point: ResumePoint, authentication: Authentication, second_session_id: bytes
-    ) -> Self:
+    def resumed(cls, point: ResumePoint, authentication: Authentication) -> Self:
         """The conversation that a sealed cookie describes, with its challenge outstanding."""
-        conversation = cls(point.eap_id, authentication, point.session_id, second_session_id)
+        conversation = cls(point.eap_id, authentication, point.session_id)
         conversation._aaa_host = point.aaa_host
         conversation._aaa_state = point.aaa_state
         conversation._identifier = point.eap_identifier
@@ -164,7 +161,7 @@ class Conversation:
     def session_ids(self) -> tuple[bytes, ...]:
         """Every Diameter Session-Id that this conversation has had."""
         if self._started_again:
-            return self.session_id, self._second_session_id
+            return self.session_id.removesuffix(SECOND_CONVERSATION), self.session_id
         return (self.session_id,)
 
     # --- what a message means ------------------------------------------------------------------
@@ -236,7 +233,7 @@ class Conversation:
     def begin_again(self) -> bytes:
         """The first round of a new conversation: the AAA forgot the old one."""
         self._started_again = True
-        self.session_id, self._second_session_id = self._second_session_id, self.session_id
+        self.session_id += SECOND_CONVERSATION
         self._aaa_host = b""
         self._aaa_state = b""
         return self.begin()

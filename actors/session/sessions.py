@@ -298,12 +298,8 @@ class Sessions:
     def _start(self, tenant: Tenant, request: Ts43Request) -> SessionCell | None:
         """A new session for a conversation with the AAA; None when there is no room."""
         name = self._next_name()
-        conversation = Conversation(
-            request.eap_id,
-            tenant.authentication,
-            self._aaa.new_session_id(name),
-            self._aaa.new_session_id(name),
-        )
+        session_id = self._aaa.new_session_id(name)
+        conversation = Conversation(request.eap_id, tenant.authentication, session_id)
         session = Session(tenant, self._rules, name, conversation)
         session.imsi = str(Nai(request.eap_id).imsi or "")
         return self._spawn(session)
@@ -317,9 +313,7 @@ class Sessions:
         if tenant is None:
             return None
         name = self._next_name()
-        conversation = Conversation.resumed(
-            point, tenant.authentication, self._aaa.new_session_id(name)
-        )
+        conversation = Conversation.resumed(point, tenant.authentication)
         session = Session(tenant, self._rules, name, conversation)
         session.imsi = str(Nai(point.eap_id).imsi or "")
         cell = self._spawn(session)

@@ -7,7 +7,7 @@ from typing import Any, get_args
 import msgspec
 import pytest
 
-from config.differences import differences
+from config.differences import RESTART, differences
 from config.load import load
 from config.model import Config, Section
 from protocols.ts43.messages import DEFAULT_MESSAGES
@@ -95,4 +95,43 @@ def test_a_reload_knows_what_changed() -> None:
         "tenants.mvno",
         "tenants.other",
     )
-    assert found.restart == ("device.listen", "store.busy-seconds")
+    assert found.restart == ("device.listen", "diameter.watchdog-seconds", "store.busy-seconds")
+
+
+# What `Node.reload` takes over, and who uses it from then on.
+APPLIED = {
+    "tenants",  # requests to come; an exchange that began keeps its tenant
+    "node.cookie-keys",
+    "node.drain-seconds",
+    "device.certificates",  # connections to come
+    "device.paths",
+    "diameter.peers",  # those that changed connect anew
+    "diameter.connect-seconds",  # the next connection
+    "diameter.capabilities-seconds",
+    "diameter.disconnect-seconds",
+    "diameter.answer-seconds",  # the next DER
+    "diameter.exchange-seconds",
+    "diameter.max-pending",
+    "diameter.overload-control",
+    "sessions.challenge-seconds",  # sessions to come
+    "sessions.finished-seconds",
+    "sessions.max-challenges",
+    "sessions.max-resynchronisations",
+    "sessions.max-requests-per-device",
+    "sessions.answer-seconds",
+    "sessions.retry-after-seconds",
+    "logging.level",
+    "logging.format",
+}
+
+
+def test_a_reload_takes_over_every_key_or_says_that_it_needs_a_restart() -> None:
+    keys: set[str] = set()
+    for section in msgspec.structs.fields(Config):
+        if isinstance(section.type, type) and issubclass(section.type, Section):
+            inner = msgspec.structs.fields(section.type)
+            keys |= {f"{section.encode_name}.{field.encode_name}" for field in inner}
+        else:
+            keys.add(section.encode_name)
+    assert keys == RESTART | APPLIED
+    assert not RESTART & APPLIED

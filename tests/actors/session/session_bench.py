@@ -105,9 +105,7 @@ class Bench:
             wall_clock=lambda: 1_790_000_000.0,
         )
         conversation = (
-            None
-            if by_token
-            else Conversation(NAI, tenant.authentication, b"ecs1;1;1;ecs1-1", b"ecs1;1;2;ecs1-1")
+            None if by_token else Conversation(NAI, tenant.authentication, b"ecs1;1;1;ecs1-1")
         )
         self.session = Session(tenant, self.rules, "1", conversation)
         self.effects: list[Effect] = []

@@ -234,10 +234,10 @@ def test_an_aaa_that_lost_the_session_gets_one_new_conversation() -> None:
     bench.tell(RelayEapAnswer(post(ANSWER), exchange))
     bench.tell(AaaAnswered(dea(5002)))
     der = bench.only(SendDer).request
-    assert der.session_id == b"ecs1;1;2;ecs1-1"
+    assert der.session_id == b"ecs1;1;1;ecs1-1-2"
     assert (der.state, der.destination_host) == (b"", b"")
     assert der.eap_payload == identity_response(1, NAI)
-    assert set(bench.session.conversation.session_ids) == {b"ecs1;1;1;ecs1-1", b"ecs1;1;2;ecs1-1"}
+    assert set(bench.session.conversation.session_ids) == {b"ecs1;1;1;ecs1-1", b"ecs1;1;1;ecs1-1-2"}
     bench.tell(AaaAnswered(dea(5002)))
     assert bench.only(Answer).response.status == 503
 
