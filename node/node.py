@@ -59,7 +59,7 @@ class Node:
         Raises:
             CertificateError: the device listener's certificates cannot be used.
         """
-        self._config = config
+        self._config = self._started_with = config
         self._path = path
         self._set_log = set_log
         self.draining = False
@@ -171,7 +171,7 @@ class Node:
         except ConfigError as error:
             _log.error("configuration not reloaded", problems=[str(one) for one in error.problems])
             return
-        changed = differences(self._config, fresh)
+        changed = differences(self._config, fresh).changed
         if fresh.logging != self._config.logging:
             self._set_log(fresh.logging)
         if fresh.node.cookie_keys != self._config.node.cookie_keys:
@@ -185,7 +185,9 @@ class Node:
         problems = self.listener.reload_certificates(fresh.device.certificates)
         if problems:
             _log.error("certificates not reloaded", problems=problems)
-        _log.info("configuration reloaded", changed=changed.changed, needs_restart=changed.restart)
+        # Also what an earlier reload changed and this one did not.
+        needs_restart = differences(self._started_with, fresh).restart
+        _log.info("configuration reloaded", changed=changed, needs_restart=needs_restart)
 
 
 def cookie_keys(config: Config) -> tuple[bytes, ...]:

@@ -80,6 +80,24 @@ async def test_a_broken_file_changes_nothing(whole: Whole) -> None:
         assert (await node.phone(2).authenticate()).ok
 
 
+async def test_a_reload_says_what_it_could_not_take_over_until_the_restart(whole: Whole) -> None:
+    async with whole() as node:
+        levels: list[str] = []
+        node.node._set_log = lambda logging: levels.append(logging.level)
+        with capture_logs() as lines:
+            node.rewrite({"device": {"idle-seconds": 99.0}, "sessions": {"finished-seconds": 9.0}})
+            node.node.reload()
+            node.rewrite({"logging": {"level": "error"}})
+            node.node.reload()
+        assert [one["event"] for one in lines] == ["configuration reloaded"] * 2
+        assert [one["changed"] for one in lines] == [
+            ("device.idle-seconds", "sessions.finished-seconds"),
+            ("logging.level",),
+        ]
+        assert [one["needs_restart"] for one in lines] == [("device.idle-seconds",)] * 2
+        assert levels == ["error"]
+
+
 async def test_a_reload_brings_an_aaa_and_takes_one_away(whole: Whole) -> None:
     """SIGHUP: the new one is connected to, the old one gets a DPR."""
     async with whole() as node, running_aaa(host=SECOND) as second:
