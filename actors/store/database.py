@@ -1,10 +1,11 @@
 """Opening the SQLite database: its settings, its schema, and what is refused.
 
-Migrations are numbered SQL files, applied once each, in order, each in a transaction of its own.
-`schema_version` holds which ones were. The application id in the header tells our files from
-others.
+Migrations are numbered SQL files, applied once each, in order. `schema_version` holds which ones
+were, with a digest of each: a file that changes after it was applied somewhere is refused there,
+instead of failing at every statement. The application id in the header tells our files from others.
 """
 
+import hashlib
 import re
 import sqlite3
 import time
@@ -38,6 +39,13 @@ class Migration:
     version: int
     name: str
     sql: str
+
+    @property
+    def digest(self) -> str:
+        """Of its statements: comments and blank lines do not change what was applied."""
+        lines = (line.strip() for line in self.sql.splitlines())
+        kept = "\n".join(line for line in lines if line and not line.startswith("--"))
+        return hashlib.sha256(kept.encode()).hexdigest()
 
 
 def database_path(config: Config) -> Path:
@@ -143,6 +151,7 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
     steps = migrations()
     newest = steps[-1].version
     if schema_version(connection) == newest:
+        _check_digests(connection, path, steps)
         return
     with transaction(connection):  # again inside: another process may have done it meanwhile
         version = schema_version(connection)
@@ -157,17 +166,35 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
             connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
             connection.execute(
                 "CREATE TABLE schema_version (version INTEGER NOT NULL PRIMARY KEY,"
-                " name TEXT NOT NULL, applied INTEGER NOT NULL)"
+                " name TEXT NOT NULL, applied INTEGER NOT NULL, digest TEXT NOT NULL)"
             )
+        _check_digests(connection, path, steps)
         for step in steps:
             if step.version > version:
                 for statement in statements(step.sql):
                     connection.execute(statement)
                 connection.execute(
-                    "INSERT INTO schema_version VALUES (?, ?, ?)",
-                    (step.version, step.name, int(time.time())),
+                    "INSERT INTO schema_version VALUES (?, ?, ?, ?)",
+                    (step.version, step.name, int(time.time()), step.digest),
                 )
     connection.execute("ANALYZE sqlite_master")  # loads the statistics that a step set
+
+
+def _check_digests(connection: sqlite3.Connection, path: Path, steps: list[Migration]) -> None:
+    """What was applied must be what this program would apply.
+
+    Raises:
+        DatabaseRefused: a step has other statements now, or its digest was never kept.
+    """
+    known = {step.version: step.digest for step in steps}
+    columns = [row[1] for row in connection.execute("PRAGMA table_info(schema_version)")]
+    digest = "digest" if "digest" in columns else "''"
+    for version, applied in connection.execute(f"SELECT version, {digest} FROM schema_version"):  # noqa: S608
+        if applied != known[version]:
+            raise DatabaseRefused(
+                f"{path}: step {version} of its schema is not the one of this program: it was made "
+                "by an unreleased version; export what you need with that one, and start anew"
+            )
 
 
 def statements(sql: str) -> Iterator[str]:

@@ -86,10 +86,38 @@ def test_a_step_that_fails_leaves_the_schema_as_it_was(
     connection.close()
 
 
+def test_a_step_that_changed_after_it_was_applied_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = tmp_path / "steps"
+    steps.mkdir()
+    monkeypatch.setattr(database, "MIGRATIONS", steps)
+    step = steps / "0001_one.sql"
+    step.write_text("CREATE TABLE one (a TEXT);")
+    open_database(tmp_path / "node.db").close()
+    step.write_text("-- only a comment\nCREATE TABLE one (a TEXT);\n")
+    open_database(tmp_path / "node.db").close()
+    step.write_text("CREATE TABLE one (a TEXT, b TEXT);")
+    with pytest.raises(DatabaseRefused, match="step 1 of its schema is not the one"):
+        open_database(tmp_path / "node.db")
+    (steps / "0002_two.sql").write_text("CREATE TABLE two (a TEXT);")
+    with pytest.raises(DatabaseRefused, match="step 1 of its schema is not the one"):
+        open_database(tmp_path / "node.db")
+
+
+def test_a_database_from_before_the_digests_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "node.db"
+    connection = open_database(path)
+    connection.execute("ALTER TABLE schema_version DROP COLUMN digest")
+    connection.close()
+    with pytest.raises(DatabaseRefused, match="unreleased version"):
+        open_database(path)
+
+
 def test_a_database_of_a_newer_release_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "node.db"
     connection = open_database(path)
-    connection.execute("INSERT INTO schema_version VALUES (9999, 'future', 0)")
+    connection.execute("INSERT INTO schema_version VALUES (9999, 'future', 0, '')")
     connection.close()
     with pytest.raises(DatabaseRefused, match=r"has schema 9999, .* newer release"):
         open_database(path)
