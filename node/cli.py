@@ -10,6 +10,7 @@ import trio
 from config.load import ConfigError, load
 from node.cli_data import check_config, plans, subscribers, tenants, tokens
 from node.cli_trace import explain, trace
+from node.failures import reasons
 from node.logs import configure_logging, get_logger
 from node.node import Node
 
@@ -53,7 +54,17 @@ def serve(path: Path) -> None:
         sys.exit(2)
     writer = configure_logging(config.logging)
     sys.unraisablehook = _log_unraisable
-    trio.run(Node(config, path, partial(configure_logging, writer=writer)).run)
+    node: Node | None = None
+    try:
+        node = Node(config, path, partial(configure_logging, writer=writer))
+        trio.run(node.run)
+    except Exception as error:
+        why = [] if node is not None and node.serving else reasons(error)
+        if not why:
+            raise
+        for reason in why:
+            click.echo(f"cannot start: {reason}", err=True)
+        sys.exit(1)
 
 
 def _log_unraisable(unraisable: "sys.UnraisableHookArgs") -> None:

@@ -31,6 +31,7 @@ from quart_trio import QuartTrio
 
 from actors.trace.recorder import TooManyTraces, Trace, TraceEvent, TraceRecorder
 from config.model import Management as Settings
+from node.failures import leaves
 from node.metrics import CONTENT_TYPE, Metrics, expose
 from node.trace.event_json import HEARTBEAT, end_line, event_line
 from node.trace.redaction import redacted
@@ -82,7 +83,11 @@ class Management:
         self.app = application(metrics, recorder, readiness, explain)
 
     async def run(self, *, task_status: trio.TaskStatus[object] = trio.TASK_STATUS_IGNORED) -> None:
-        """Serve until cancelled; reports the URLs."""
+        """Serve until cancelled; reports the URLs.
+
+        Raises:
+            OSError: in an exception group; the address cannot be bound.
+        """
         config = hypercorn.config.Config()
         config.bind = [self._listen]
         config.keep_alive_max_requests = 1_000_000_000  # the default loses requests in flight
@@ -91,7 +96,13 @@ class Management:
         config.backlog = 128
         config.include_server_header = False
         config.errorlog = logging.getLogger("hypercorn.error")
-        await serve(self.app, config, task_status=task_status)
+        try:
+            await serve(self.app, config, task_status=task_status)
+        except* OSError as group:
+            error = next(iter(leaves(group)))
+            reason = getattr(error, "strerror", None) or str(error)
+            text = f"cannot listen on {self._listen}: {reason}"
+            raise OSError(getattr(error, "errno", None), text) from None
 
 
 def application(

@@ -44,7 +44,12 @@ COLLECT_AT: Final = (50_000, 20, 1_000)
 
 
 class Node:
-    """One entitlement node, built from its configuration."""
+    """One entitlement node, built from its configuration.
+
+    Attributes:
+        serving: every part has started.
+        draining: it was told to stop.
+    """
 
     def __init__(
         self, config: Config, path: Path, set_log: Callable[[Logging], object] = lambda _: None
@@ -62,6 +67,7 @@ class Node:
         self._config = self._started_with = config
         self._path = path
         self._set_log = set_log
+        self.serving = False
         self.draining = False
         self.turn = Turn(on_crash=_bug)
         self.timers = TimerWheel(self.turn)
@@ -136,6 +142,7 @@ class Node:
             gc.collect()
             gc.freeze()
             gc.set_threshold(*COLLECT_AT)
+            self.serving = True
             _log.info("serving", devices=addresses, management=self._config.management.listen)
             task_status.started(addresses)
 
