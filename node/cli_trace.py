@@ -164,7 +164,7 @@ def _watch(
 @click.option(
     "--app",
     required=True,
-    metavar="APP",
+    metavar="APP[,APP…]",
     help="ap2003 voice, ap2004 VoWiFi, ap2005 SMS over IP, ap2010 data plan, …",
 )
 @click.option("--tenant", help="Its id; found by the IMSI without it.")
@@ -187,13 +187,14 @@ def explain(
     url: str,
     as_json: bool,
 ) -> None:
-    """Say what a subscriber would get for an app, and why.
+    """Say what a subscriber would get for one or more apps, and why.
 
     Asks the running node, which looks the subscriber up and decides as it would for a device. It
     changes nothing and asks no AAA.
 
     \b
     Why is VoWiFi greyed out?   explain --imsi 001010000000001 --app ap2004
+    What a phone asks for:      explain --imsi 001010000000001 --app ap2003,ap2004,ap2005
     As an old phone sees it:    explain --imsi 001010000000001 --app ap2003 \\
                                         --entitlement-version 2.0 --language fr
     """
@@ -221,7 +222,7 @@ def _step_lines(value: dict[str, Any] | list[Any], depth: int) -> Iterator[str]:
     pairs = value.items() if isinstance(value, dict) else (("-", item) for item in value)
     indent = "  " * depth
     for name, item in pairs:
-        label = name if name == "-" else f"{name.replace('_', ' ')}:"
+        label = name if name == "-" else f"{name}:"
         if isinstance(item, dict | list) and item:
             yield f"{indent}{label}"
             yield from _step_lines(item, depth + 1)

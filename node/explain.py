@@ -1,5 +1,6 @@
 """Why a subscriber gets what it gets: the same decisions as for a device, with their reasons."""
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,7 @@ from actors.session import responses
 from actors.session.actor import unknown_subscriber
 from actors.tenants import Tenants
 from config.model import Tenant
+from protocols.ts43.document import Application, Characteristic
 from protocols.ts43.request import RequestError, Ts43Request
 
 
@@ -29,7 +31,7 @@ class Explainer:
         Args:
             tenant_id: None finds the tenant by the IMSI, as for an authenticated device.
             imsi: the subscriber.
-            app: application ids as in a request.
+            app: application ids as in a request; several are separated by commas.
             version: entitlement_version.
             language: Accept-Language.
 
@@ -64,7 +66,7 @@ class Explainer:
             "app": app_id,
             "reason": decision.reason,
             "EntitlementStatus": decision.entitlement_status,
-            "parms": dict(decision.application.parms),
+            "parms": _parms(decision.application),
         }
 
     def _tenant(self, tenant_id: str | None, imsi: str) -> Tenant:
@@ -83,3 +85,15 @@ class Explainer:
         if not replies or isinstance(replies[0], BssUnavailable):
             raise LookupError("the BSS cannot be asked now")
         return replies[0] or unknown_subscriber(tenant.id, imsi)
+
+
+def _parms(group: Application | Characteristic) -> dict[str, Any]:
+    """Parms and, under their types, the groups within; several of one type are a list."""
+    names = Counter(child.type for child in group.children)
+    found: dict[str, Any] = dict(group.parms)
+    for child in group.children:
+        if names[child.type] > 1:
+            found.setdefault(child.type, []).append(_parms(child))
+        else:
+            found[child.type] = _parms(child)
+    return found

@@ -7,7 +7,7 @@
 | GET /metrics | Prometheus text |
 | GET /statistics | the statistics of every part, JSON |
 | GET /trace?imsi=…&seconds=60&secrets=0 | a stream of lines (`node/trace/event_json.py`) |
-| POST /explain?imsi=…&app=ap2004&tenant=… | what the node would answer, and why, JSON |
+| POST /explain?imsi=…&app=ap2003,ap2004&tenant=… | what the node would answer, and why, JSON |
 
 Plain HTTP without authentication: bind it to a management network or to 127.0.0.1. A request that a
 browser sends from another site is refused.
@@ -178,14 +178,16 @@ def _subscriber(recorder: TraceRecorder, explain: Explain) -> Blueprint:
     @pages.post("/explain")
     async def explanation() -> Response:
         args = request.args
-        app = args.get("app", "").lower()
+        app = args.get("app", "").lower().replace(" ", "")
         version = args.get("entitlement_version", "12.0")
         try:
             imsi = Imsi(args.get("imsi", ""))
         except ValueError as error:
             return _problem(400, str(error))
-        if not re.fullmatch(r"ap2[0-9]{3}", app):
-            return _problem(400, "app is an application id of TS.43, such as ap2004")
+        if not re.fullmatch(r"ap2[0-9]{3}(,ap2[0-9]{3}){0,15}", app):
+            return _problem(
+                400, "app is an application id of TS.43, such as ap2004, or several with commas"
+            )
         if not re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,3})?", version):
             return _problem(400, "entitlement_version is a number, such as 12.0")
         language = args.get("language", "")

@@ -44,6 +44,14 @@ async def test_several_applications_are_explained_in_their_order(explainer: Expl
     assert [step["app"] for step in steps] == ["ap2005", "ap2003"]
 
 
+async def test_groups_inside_of_groups_are_shown_with_their_names(explainer: Explainer) -> None:
+    """From 7.0 on ap2003 has no parm of its own: all is in its characteristics (TS.43 §3.1)."""
+    (_, step) = explainer.explain("mno", "001010000000001", "ap2003", "7.0", "")
+    (rows,) = step["parms"]["VoiceOverCellularEntitleInfo"].values()
+    assert [row["AccessType"] for row in rows] == ["1", "2"]
+    assert all(row["NetworkVoiceIRATCapability"] for row in rows if row["AccessType"] == "2")
+
+
 async def test_the_virtual_operator_is_found_by_the_range(explainer: Explainer) -> None:
     subscriber, _ = explainer.explain(None, "001019000000001", "ap2005", "8.0", "fr")
     assert subscriber["tenant"] == "mvno"

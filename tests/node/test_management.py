@@ -136,10 +136,11 @@ async def test_explain_hands_over_what_was_asked_and_gives_the_steps_back() -> N
     desk = Desk()
     query = f"/explain?imsi={IMSI}&app=AP2004&tenant=op1&entitlement_version=8.0&language=fr"
     assert await desk.json(query, "POST") == (200, STEPS)
-    assert await desk.json(f"/explain?imsi={IMSI}&app=ap2003", "POST") == (200, STEPS)
+    several = f"/explain?imsi={IMSI}&app=ap2003,%20AP2004"
+    assert await desk.json(several, "POST") == (200, STEPS)
     assert desk.asked == [
         ("op1", IMSI, "ap2004", "8.0", "fr"),
-        (None, IMSI, "ap2003", "12.0", ""),
+        (None, IMSI, "ap2003,ap2004", "12.0", ""),
     ]
 
 
