@@ -35,6 +35,7 @@ from node.device.ts43_surface import Ts43Surface
 from node.explain import Explainer
 from node.management import Management
 from node.metrics import Metrics
+from node.store_watch import WatchedStore
 
 _log = structlog.get_logger("node")
 
@@ -77,6 +78,7 @@ class Node:
         self.store = SqliteStore(
             Path(config.node.data) / config.store.path, config.store, self.turn.end, crashed=_bug
         )
+        self.watched_store = WatchedStore(self.store)
         self.router = DiameterRouter(
             config.diameter, self.turn, self.timers, node_name=config.node.name
         )
@@ -85,8 +87,8 @@ class Node:
             config.sessions,
             gzip_from_octets=config.device.gzip_from_octets,
             aaa=self.router,
-            bss=self.store,
-            store=self.store,
+            bss=self.watched_store,
+            store=self.watched_store,
             timers=self.timers,
             counters=self.counters,
             recorder=self.recorder,
@@ -97,7 +99,7 @@ class Node:
         self.surface = Ts43Surface(self.sessions, self.counters, self.tenants, config.device.paths)
         self.listener = DeviceListener(config.device, self.surface.handle, self.turn)
         self.supervisor = Supervisor("node", crashed=_crashed)
-        self.explainer = Explainer(self.store, self.tenants, time.time)
+        self.explainer = Explainer(self.watched_store, self.tenants, time.time)
         self.management = Management(
             config.management,
             metrics=self._metrics(),
@@ -105,7 +107,7 @@ class Node:
             readiness={
                 "draining": lambda: "the node is shutting down" if self.draining else "",
                 "devices": lambda: "" if self.listener.ready else "no device is accepted",
-                "store": lambda: "" if self.store.ready else "the database is not open",
+                "store": self.watched_store.problem,
                 "diameter": lambda: "" if self.router.ready else "no AAA peer is open",
             },
             explain=self.explainer.explain,

@@ -1,6 +1,8 @@
 """Reload, drain and restart of the whole node, with exchanges under way."""
 
+import contextlib
 import signal
+import sqlite3
 from functools import partial
 from pathlib import Path
 from urllib.error import HTTPError
@@ -142,6 +144,28 @@ async def test_a_reload_changes_who_is_whose_subscriber(whole: Whole) -> None:
         assert (await node.get(asking(phone))).status == 511  # it is the other tenant's now
         assert (await phone.authenticate()).ok
         assert ("mvno", "ap2004", "200", "served") in node.counted("exchanges")
+
+
+# --- the store ----------------------------------------------------------------------------------
+
+
+async def test_a_store_that_cannot_read_makes_the_node_not_ready_and_says_why(whole: Whole) -> None:
+    async with whole() as node:
+        phone = await node.with_token(1)
+        client = node.node.management.app.test_client()
+        assert (await client.get("/ready")).status_code == 200
+        database = node.config.parent / "node.db"
+        with contextlib.closing(sqlite3.connect(database)) as other, capture_logs() as lines:
+            other.execute("ALTER TABLE tokens RENAME TO elsewhere")
+            assert (await node.get(asking(phone))).status == 503
+            refused = await client.get("/ready")
+            other.execute("ALTER TABLE elsewhere RENAME TO tokens")
+        assert refused.status_code == 503
+        assert (await refused.get_json())["parts"]["store"] == "find token fails: other"
+        (text,) = [one["text"] for one in lines if one["event"] == "store fails"]
+        assert text == "other: no such table: tokens"
+        assert (await node.get(asking(phone))).status == 200
+        assert (await client.get("/ready")).status_code == 200
 
 
 # --- drain --------------------------------------------------------------------------------------
