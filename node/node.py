@@ -76,7 +76,11 @@ class Node:
         self.recorder = TraceRecorder()
         self.tenants = Tenants(config)
         self.store = SqliteStore(
-            Path(config.node.data) / config.store.path, config.store, self.turn.end, crashed=_bug
+            Path(config.node.data) / config.store.path,
+            config.store,
+            self.turn.end,
+            at_turn_end=self.turn.flusher,
+            crashed=_bug,
         )
         self.watched_store = WatchedStore(self.store)
         self.router = DiameterRouter(
