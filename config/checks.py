@@ -1,94 +1,95 @@
 """Checks across several values of a configuration: timers, files, addresses, tenants.
 
-They also run when some section is wrong by itself, on the others, so that one look at the file
-shows everything.
+They also run when some value is wrong by itself, on all others, so that one look at the file shows
+everything: a check that needs a wrong value says nothing (`config.sections.Partial`).
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from itertools import combinations
+from operator import attrgetter
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, TypeVar
 
-from config.model import (
-    DeviceListener,
-    Diameter,
-    DiameterPeer,
-    Management,
-    Sessions,
-    Tenant,
-)
+from config.model import Certificate, Config, Diameter, DiameterPeer, Section, Tenant
 from config.rules import split_range
+from config.sections import BAD, Unknown, is_reference
 
 DEVICE_SECONDS: Final = 30.0  # the Android client waits no longer for an answer
+_PATIENCE: Final = f"{DEVICE_SECONDS:g}, for a phone waits that long"
+
+T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Sections:
-    """The sections that are checked against each other; None: wrong by itself."""
-
-    diameter: Diameter | None
-    device: DeviceListener | None
-    management: Management | None
-    sessions: Sessions | None
-    tenants: tuple[Tenant | None, ...] | None
-
-    @classmethod
-    def of(cls, values: Mapping[str, Any]) -> Self:
-        """From the fields of a `Config` as far as they could be built."""
-        return cls(
-            diameter=values.get("diameter"),
-            device=values.get("device", DeviceListener()),
-            management=values.get("management", Management()),
-            sessions=values.get("sessions", Sessions()),
-            tenants=values.get("tenants"),
-        )
-
-
-def check(sections: Sections, folder: Path | None) -> Iterator[str]:
+def check(config: Config, folder: Path | None) -> Iterator[str]:
     """Every problem, as `dotted.path: what is wrong`.
 
     Args:
-        sections: whose values are each right by themselves.
+        config: whose values are each right by themselves; `Partial` where some are not.
         folder: of the configuration file, to look for the files it names; None: do not look.
     """
-    diameter, sessions, device = sections.diameter, sections.sessions, sections.device
-    if diameter is not None:
-        yield from _diameter_timers(diameter)
-        yield from _peers(diameter)
-    if sessions is not None:
-        yield from _session_timers(sessions)
-        if diameter is not None and diameter.exchange_seconds >= sessions.answer_seconds:
-            yield "diameter.exchange-seconds: must be less than sessions.answer-seconds"
-    if device is not None and sections.management is not None:
-        yield from _addresses(device, sections.management)
-    if sections.tenants is not None:
-        yield from _tenants(sections.tenants)
+    for one in (*_TIMERS, _peers, _addresses, _tenants):
+        yield from _as_far_as_known(one(config))
     if folder is not None:
-        yield from _files(device, diameter, folder)
+        yield from _as_far_as_known(_certificate_files(config, folder))
+        yield from _as_far_as_known(_peer_files(config, folder))
 
 
-def _diameter_timers(diameter: Diameter) -> Iterator[str]:
-    if diameter.answer_seconds > diameter.exchange_seconds:
+def _as_far_as_known(problems: Iterator[str]) -> Iterator[str]:
+    with suppress(Unknown):
+        yield from problems
+
+
+def _good(values: Iterable[T]) -> Iterator[tuple[int, T]]:
+    """Places and values, without those that are wrong or stand in for a value of elsewhere."""
+    for at, value in enumerate(values):
+        if value is not BAD and not is_reference(value):
+            yield at, value
+
+
+def _known(section: Section, path: str) -> list[Any]:
+    """The value at the end of attributes, or nothing when it is wrong."""
+    with suppress(Unknown):
+        return [attrgetter(path)(section)]
+    return []
+
+
+def _answer_timer(config: Config) -> Iterator[str]:
+    if config.diameter.answer_seconds > config.diameter.exchange_seconds:
         yield "diameter.answer-seconds: must not be more than diameter.exchange-seconds"
-    if diameter.first_reconnect_seconds > diameter.reconnect_seconds:
+
+
+def _reconnect_timer(config: Config) -> Iterator[str]:
+    if config.diameter.first_reconnect_seconds > config.diameter.reconnect_seconds:
         yield "diameter.first-reconnect-seconds: must not be more than diameter.reconnect-seconds"
 
 
-def _session_timers(sessions: Sessions) -> Iterator[str]:
-    patience = f"{DEVICE_SECONDS:g}, for a phone waits that long"
-    if sessions.answer_seconds >= DEVICE_SECONDS:
-        yield f"sessions.answer-seconds: must be less than {patience}"
-    if sessions.challenge_seconds <= DEVICE_SECONDS:
-        yield f"sessions.challenge-seconds: must be more than {patience}"
+def _leg_timer(config: Config) -> Iterator[str]:
+    if config.sessions.answer_seconds >= DEVICE_SECONDS:
+        yield f"sessions.answer-seconds: must be less than {_PATIENCE}"
 
 
-def _addresses(device: DeviceListener, management: Management) -> Iterator[str]:
-    if not device.listen:
+def _challenge_timer(config: Config) -> Iterator[str]:
+    if config.sessions.challenge_seconds <= DEVICE_SECONDS:
+        yield f"sessions.challenge-seconds: must be more than {_PATIENCE}"
+
+
+def _exchange_timer(config: Config) -> Iterator[str]:
+    if config.diameter.exchange_seconds >= config.sessions.answer_seconds:
+        yield "diameter.exchange-seconds: must be less than sessions.answer-seconds"
+
+
+_TIMERS: Final = (_answer_timer, _reconnect_timer, _leg_timer, _challenge_timer, _exchange_timer)
+
+
+def _addresses(config: Config) -> Iterator[str]:
+    listen = _known(config, "device.listen")
+    if listen == [()]:
         yield "device.listen: at least one address is needed"
+    named = [(f"device.listen[{at}]", one) for some in listen for at, one in _good(some)]
+    named += [("management.listen", one) for one in _known(config, "management.listen")]
     taken: dict[str, str] = {}
-    named = [(f"device.listen[{at}]", one) for at, one in enumerate(device.listen)]
-    for path, address in [*named, ("management.listen", management.listen)]:
+    for path, address in named:
         if address.endswith(":0"):
             continue  # any free port
         if address in taken:
@@ -96,59 +97,86 @@ def _addresses(device: DeviceListener, management: Management) -> Iterator[str]:
         taken.setdefault(address, path)
 
 
-def _peers(diameter: Diameter) -> Iterator[str]:
+def _peers(config: Config) -> Iterator[str]:
     hosts: dict[str, int] = {}
-    for at, peer in enumerate(diameter.peers):
+    for at, peer in _good(config.diameter.peers):
         path = f"diameter.peers[{at}]"
-        first = hosts.setdefault(peer.host.lower(), at)
-        if first != at:
-            yield f"{path}.host: is the same as diameter.peers[{first}].host"
-        if peer.host.lower() == diameter.origin_host.lower():
-            yield f"{path}.host: is the node's own diameter.origin-host"
-        if bool(peer.tls_certificate) != bool(peer.tls_key):
-            yield f"{path}.tls-key: tls-certificate and tls-key are given both or not at all"
-        if not (peer.plain_application_id or peer.vendor_specific_application_id):
-            # RFC 6733 §5.3: without a common application the answer is 5010.
-            yield f"{path}.plain-application-id: the CER would name no application at all"
+        for host in _known(peer, "host"):
+            first = hosts.setdefault(host.lower(), at)
+            if first != at:
+                yield f"{path}.host: is the same as diameter.peers[{first}].host"
+        for one in (_peer_is_other, _peer_keys, _peer_applications):
+            yield from _as_far_as_known(one(config.diameter, peer, path))
 
 
-def _files(device: DeviceListener | None, diameter: Diameter | None, folder: Path) -> Iterator[str]:
-    named: list[tuple[str, str]] = []
-    for at, certificate in enumerate(device.certificates if device else ()):
-        named.append((f"device.certificates[{at}].chain", certificate.chain))
-        named.append((f"device.certificates[{at}].key", certificate.key))
-    for at, peer in enumerate(diameter.peers if diameter else ()):
-        named.extend((f"diameter.peers[{at}].{key}", name) for key, name in _peer_files(peer))
-    for path, name in named:
-        if name and not (folder / name).is_file():
-            yield f"{path}: there is no file {folder / name}"
+def _peer_is_other(diameter: Diameter, peer: DiameterPeer, path: str) -> Iterator[str]:
+    if peer.host.lower() == diameter.origin_host.lower():
+        yield f"{path}.host: is the node's own diameter.origin-host"
 
 
-def _peer_files(peer: DiameterPeer) -> tuple[tuple[str, str], ...]:
-    return (
-        ("tls-ca", peer.tls_ca),
-        ("tls-certificate", peer.tls_certificate),
-        ("tls-key", peer.tls_key),
-    )
+def _peer_keys(_diameter: Diameter, peer: DiameterPeer, path: str) -> Iterator[str]:
+    if bool(peer.tls_certificate) != bool(peer.tls_key):
+        yield f"{path}.tls-key: tls-certificate and tls-key are given both or not at all"
 
 
-def _tenants(tenants: tuple[Tenant | None, ...]) -> Iterator[str]:
-    if not tenants:
+def _peer_applications(_diameter: Diameter, peer: DiameterPeer, path: str) -> Iterator[str]:
+    if not (peer.plain_application_id or peer.vendor_specific_application_id):
+        # RFC 6733 §5.3: without a common application the answer is 5010.
+        yield f"{path}.plain-application-id: the CER would name no application at all"
+
+
+def _certificate_files(config: Config, folder: Path) -> Iterator[str]:
+    for at, certificate in _good(config.device.certificates):
+        yield from _files(certificate, ("chain", "key"), f"device.certificates[{at}]", folder)
+
+
+def _peer_files(config: Config, folder: Path) -> Iterator[str]:
+    names = ("tls_ca", "tls_certificate", "tls_key")
+    for at, peer in _good(config.diameter.peers):
+        yield from _files(peer, names, f"diameter.peers[{at}]", folder)
+
+
+def _files(
+    section: Certificate | DiameterPeer, names: tuple[str, ...], path: str, folder: Path
+) -> Iterator[str]:
+    for name in names:
+        with suppress(Unknown):
+            file = getattr(section, name)
+            if file and not (folder / file).is_file():
+                yield f"{path}.{name.replace('_', '-')}: there is no file {folder / file}"
+
+
+def _tenants(config: Config) -> Iterator[str]:
+    if not config.tenants:
         yield "tenants: at least one tenant is needed"
-    good = [(at, tenant) for at, tenant in enumerate(tenants) if tenant is not None]
+    good = list(_good(config.tenants))
     ids: dict[str, int] = {}
     for at, tenant in good:
-        first = ids.setdefault(tenant.id, at)
-        if first != at:
-            yield f"tenants[{at}].id: {tenant.id} is also the id of tenants[{first}]"
-        if tenant.versions.first > tenant.versions.last:
-            yield f"tenants[{at}].versions.first: must not be more than last"
-        for where, text in enumerate(tenant.imsi_ranges):
-            if tenant.plmns and not _within_plmns(text, tenant.plmns):
-                yield f"tenants[{at}].imsi-ranges[{where}]: is outside the tenant's plmns"
-    for (at, one), (other_at, other) in combinations(good, 2):
-        if _meet(one, other):
-            yield from _clashes(at, one, other_at, other)
+        for name in _known(tenant, "id"):
+            first = ids.setdefault(name, at)
+            if first != at:
+                yield f"tenants[{at}].id: {name} is also the id of tenants[{first}]"
+        for one in (_versions, _ranges):
+            yield from _as_far_as_known(one(tenant, f"tenants[{at}]"))
+    for (at, tenant), (other_at, other) in combinations(good, 2):
+        for clashes in (_nothing_between, _range_clashes, _gid1_clashes):
+            with suppress(Unknown):
+                if _meet(tenant, other):
+                    yield from clashes(at, tenant, f"tenants[{other_at}]", other)
+
+
+def _versions(tenant: Tenant, path: str) -> Iterator[str]:
+    if tenant.versions.first > tenant.versions.last:
+        yield f"{path}.versions.first: must not be more than last"
+
+
+def _ranges(tenant: Tenant, path: str) -> Iterator[str]:
+    plmns = [plmn for _, plmn in _good(tenant.plmns)]
+    if not plmns or len(plmns) < len(tenant.plmns):
+        return  # any network, or one that is not known
+    for where, text in _good(tenant.imsi_ranges):
+        if not _within_plmns(text, plmns):
+            yield f"{path}.imsi-ranges[{where}]: is outside the tenant's plmns"
 
 
 def plmn_digits(text: str) -> str:
@@ -156,22 +184,29 @@ def plmn_digits(text: str) -> str:
     return text.replace("/", "").replace("-", "")
 
 
-def _within_plmns(text: str, plmns: tuple[str, ...]) -> bool:
+def _within_plmns(text: str, plmns: Iterable[str]) -> bool:
     first, last = split_range(text)
     return any(first.startswith(p) and last.startswith(p) for p in map(plmn_digits, plmns))
 
 
 def _meet(one: Tenant, other: Tenant) -> bool:
     """Whether a request can reach both by its host name and its PLMN."""
-    hosts = {name.lower() for name in one.hosts} & {name.lower() for name in other.hosts}
-    plmns = {plmn_digits(p) for p in one.plmns} & {plmn_digits(p) for p in other.plmns}
+    hosts = _lower(one.hosts) & _lower(other.hosts)
+    plmns = _networks(one) & _networks(other)
     same_hosts = bool(hosts) or not one.hosts or not other.hosts
     return same_hosts and (bool(plmns) or not one.plmns or not other.plmns)
 
 
-def _clashes(at: int, one: Tenant, other_at: int, other: Tenant) -> Iterator[str]:
-    """What does not tell two tenants apart that share a host and a PLMN."""
-    path = f"tenants[{other_at}]"
+def _lower(names: Iterable[str]) -> set[str]:
+    return {name.lower() for _, name in _good(names)}
+
+
+def _networks(tenant: Tenant) -> set[str]:
+    return {plmn_digits(plmn) for _, plmn in _good(tenant.plmns)}
+
+
+def _nothing_between(at: int, one: Tenant, path: str, other: Tenant) -> Iterator[str]:
+    """Tenants that share a host and a PLMN."""
     if not (one.imsi_ranges or one.gid1 or other.imsi_ranges or other.gid1) and (
         bool(one.hosts) == bool(other.hosts) and bool(one.plmns) == bool(other.plmns)
     ):
@@ -179,14 +214,20 @@ def _clashes(at: int, one: Tenant, other_at: int, other: Tenant) -> Iterator[str
             f"{path}: nothing tells it from tenants[{at}]: they share a host and a PLMN, "
             "and neither has imsi-ranges or gid1"
         )
-    for where, text in enumerate(other.imsi_ranges):
-        for taken in one.imsi_ranges:
+
+
+def _range_clashes(at: int, one: Tenant, path: str, other: Tenant) -> Iterator[str]:
+    for where, text in _good(other.imsi_ranges):
+        for _, taken in _good(one.imsi_ranges):
             (first, last), (low, high) = split_range(text), split_range(taken)
             if len(first) == len(low) and first <= high and low <= last:
                 yield f"{path}.imsi-ranges[{where}]: overlaps {taken} of tenants[{at}]"
-    taken_gid1 = {significant_gid1(text) for text in one.gid1}
-    for where, text in enumerate(other.gid1):
-        if significant_gid1(text) in taken_gid1:
+
+
+def _gid1_clashes(at: int, one: Tenant, path: str, other: Tenant) -> Iterator[str]:
+    taken = {significant_gid1(text) for _, text in _good(one.gid1)}
+    for where, text in _good(other.gid1):
+        if significant_gid1(text) in taken:
             yield f"{path}.gid1[{where}]: {text} is also a gid1 of tenants[{at}]"
 
 

@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from config.checks import Sections, check
+from config.checks import check
 from config.model import Config, DeviceListener, Diameter, DiameterPeer
 from config.sections import Walk
 
@@ -48,12 +48,11 @@ def load(path: str | Path, *, here: bool = True) -> Config:
     table = _table(path)
     folder = path.resolve().parent
     walk = Walk((lambda text: resolve(text, folder, os.environ)) if here else None)
-    values = walk.fields(Config, table, "")
-    sections = Sections.of(values)
-    walk.problems.extend(check(sections, folder if here else None))
+    config = walk.section(Config, table, "")
+    walk.problems.extend(check(config, folder if here else None))
     if walk.problems:
         raise ConfigError(path, walk.problems)
-    return _with_absolute_files(Config(**values), folder)
+    return _with_absolute_files(config, folder)
 
 
 def resolve(text: str, folder: Path, environment: Mapping[str, str]) -> str:

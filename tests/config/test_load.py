@@ -131,6 +131,83 @@ def test_a_mistake_is_told_with_its_path(tmp_path: Path, addition: str, problem:
     assert problem in told
 
 
+def test_a_wrong_value_hides_no_clash_of_the_good_ones(tmp_path: Path) -> None:
+    """Each section has a mistake of its own, and is compared with the others all the same."""
+    text = """
+    [diameter]
+    origin-host = "ecs1.example.org"
+    origin-realm = "not a realm"
+    exchange-seconds = 13
+    watchdog-seconds = 5
+
+    [[diameter.peers]]
+    host = "aaa1.example.org"
+    port = 0
+
+    [[diameter.peers]]
+    host = "AAA1.example.org"
+    priority = "first"
+    tls-ca = "no.pem"
+
+    [[diameter.peers]]
+    host = "ECS1.example.org"
+    tls-key = 3
+
+    [device]
+    listen = ["nowhere", "127.0.0.1:8081"]
+    max-streams = true
+    [[device.certificates]]
+    chain = "gone.pem"
+    key = ""
+
+    [sessions]
+    capacity = "many"
+    challenge-seconds = 20
+
+    [[tenants]]
+    id = "mno"
+    default-language = "?"
+    imsi-ranges = ["7", "001010000000001-001010000000009"]
+    gid1 = ["F", "A1"]
+    [tenants.versions]
+    first = 9
+    last = 8
+    barred = 7
+
+    [[tenants]]
+    id = "mno"
+    plmns = ["00101", "1"]
+    imsi-ranges = ["001010000000009-001010000000010"]
+    gid1 = ["a1ff"]
+    prefer-json = "no"
+
+    [[tenants]]
+    id = "third"
+    plmn = ["00101"]
+    """
+    told = problems(tmp_path, text)
+    clashes = list(told[-11:])  # after the mistakes of single values
+    assert clashes == [
+        "sessions.challenge-seconds: must be more than 30, for a phone waits that long",
+        "diameter.exchange-seconds: must be less than sessions.answer-seconds",
+        "diameter.peers[1].host: is the same as diameter.peers[0].host",
+        "diameter.peers[2].host: is the node's own diameter.origin-host",
+        "management.listen: 127.0.0.1:8081 is taken by device.listen[1]",
+        "tenants[0].versions.first: must not be more than last",
+        "tenants[1].id: mno is also the id of tenants[0]",
+        "tenants[1].imsi-ranges[0]: overlaps 001010000000001-001010000000009 of tenants[0]",
+        "tenants[1].gid1[0]: a1ff is also a gid1 of tenants[0]",
+        f"device.certificates[0].chain: there is no file {tmp_path / 'gone.pem'}",
+        f"diameter.peers[1].tls-ca: there is no file {tmp_path / 'no.pem'}",
+    ]
+
+
+def test_a_reference_is_compared_with_nothing_in_a_file_for_another_machine(tmp_path: Path) -> None:
+    text = GOOD + "imsi-ranges = ['env:RANGE']\ngid1 = ['env:GROUP']\n"
+    text += "[[tenants]]\nid = 'b'\nplmns = ['00101']\nimsi-ranges = ['env:OTHER']\n"
+    assert len(load(write(tmp_path, text), here=False).tenants) == 2
+
+
 @pytest.mark.parametrize(
     ("peer", "problem"),
     [
@@ -218,6 +295,7 @@ def test_a_secret_that_is_missing_or_wrong_is_told_without_its_content(tmp_path:
         "node.cookie-keys[1]: the environment has no NOT_THERE_AT_ALL",
         f"node.cookie-keys[3]: {tmp_path / 'large'} is larger than 65536 octets",
         f"node.cookie-keys[4]: {tmp_path / 'binary'} is not UTF-8 text",
+        "node.cookie-keys[2]: a cookie key is 32 octets in base64url (43 characters)",
     )
     (told_later,) = problems(tmp_path, GOOD + "[node]\ncookie-keys = ['file:key']\n")
     assert "a-secret" not in told_later
