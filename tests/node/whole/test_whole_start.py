@@ -48,7 +48,8 @@ def no_database(folder: Path) -> None:
 def newer_schema(folder: Path) -> None:
     with closing(sqlite3.connect(folder / "node.db")) as connection:
         connection.execute(
-            "INSERT INTO schema_version SELECT 9999, name, applied, digest FROM schema_version LIMIT 1"
+            "INSERT INTO schema_version SELECT 9999, name, applied, digest FROM schema_version"
+            " LIMIT 1"
         )
         connection.commit()
 
