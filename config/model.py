@@ -149,6 +149,14 @@ class VoWifi(Section, frozen=True, kw_only=True):
     terms_required: bool = True  # false: TC_Status is 2
 
 
+class DataBoost(Section, frozen=True, kw_only=True):
+    """[tenants.data-boost]: where the web sheet of ap2010 sells a boost (TS.43 §9.5)."""
+
+    service_flow_url: str = ""  # empty: a boost that the plan has needs no purchase
+    # How phones hand over the user data: empty by GET, "json" or "xml" by POST.
+    service_flow_contents_type: str = ""
+
+
 class Voice(Section, frozen=True, kw_only=True):
     """[tenants.voice]: ap2003."""
 
@@ -176,7 +184,10 @@ class Tenant(Section, frozen=True, kw_only=True):
     tokens: Tokens = Tokens()
     versions: Versions = Versions()
     vowifi: VoWifi = VoWifi()
+    data_boost: DataBoost = DataBoost()
     voice: Voice = Voice()
+    # How long a web sheet may be opened with the user data of a document.
+    web_sheet_seconds: int = 600
     # message id -> language -> text; ids are in protocols/ts43/messages.py
     messages: dict[str, dict[str, str]] = {}
 

@@ -13,6 +13,7 @@ from typing import Any, Final
 from config.model import (
     Authentication,
     Certificate,
+    DataBoost,
     DeviceListener,
     Diameter,
     DiameterPeer,
@@ -208,6 +209,8 @@ RULES: Final[Mapping[tuple[type[Section], str], Rule]] = {
     (Versions, "validity_seconds"): _between(60, 315_360_000),
     (Versions, "barred"): _one_of(0, -1, -2),  # TS.43 §2.9
     (VoWifi, "service_flow_url"): _optional(_https),
+    (DataBoost, "service_flow_url"): _optional(_https),
+    (DataBoost, "service_flow_contents_type"): _optional(_one_of("json", "xml")),  # table 83
     (Voice, "irat_5g"): _optional(_NAMED),
     (Tenant, "id"): _SLUG_RULE,
     (Tenant, "plmns"): _plmn,
@@ -216,6 +219,8 @@ RULES: Final[Mapping[tuple[type[Section], str], Rule]] = {
     (Tenant, "gid1"): _gid1,
     (Tenant, "paths"): _path,
     (Tenant, "default_language"): _matches(_LANGUAGE, "must be a language, such as en or fr-CA"),
+    # No less than a person needs to see the page after a phone has asked for it.
+    (Tenant, "web_sheet_seconds"): _between(60, 86_400),
     (Tenant, "messages"): _messages,
     (Logging, "level"): _one_of("debug", "info", "warning", "error"),
     (Logging, "format"): _one_of("json", "console"),

@@ -11,7 +11,7 @@ from actors.session import responses
 from actors.session.actor import unknown_subscriber
 from actors.tenants import Tenants
 from config.model import Tenant
-from protocols.ts43.document import Application, Characteristic
+from protocols.ts43.document import SLOT, Application, Characteristic
 from protocols.ts43.request import RequestError, Ts43Request
 
 
@@ -90,7 +90,9 @@ class Explainer:
 def _parms(group: Application | Characteristic) -> dict[str, Any]:
     """Parms and, under their types, the groups within; several of one type are a list."""
     names = Counter(child.type for child in group.children)
-    found: dict[str, Any] = dict(group.parms)
+    found: dict[str, Any] = {
+        name: "(made for each request)" if value == SLOT else value for name, value in group.parms
+    }
     for child in group.children:
         if names[child.type] > 1:
             found.setdefault(child.type, []).append(_parms(child))

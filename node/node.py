@@ -23,7 +23,9 @@ from actors.runtime.supervisor import Supervisor
 from actors.runtime.timers import TimerWheel
 from actors.runtime.turn import Turn
 from actors.session.cookie import CookieSeal
+from actors.session.randomness import RandomOctets
 from actors.session.sessions import Sessions
+from actors.session.user_data import UserDataSeal
 from actors.store.sqlite import SqliteStore
 from actors.tenants import Tenants
 from actors.trace.recorder import TraceRecorder
@@ -86,7 +88,9 @@ class Node:
         self.router = DiameterRouter(
             config.diameter, self.turn, self.timers, node_name=config.node.name
         )
-        self._seal = CookieSeal(cookie_keys(config))
+        keys = cookie_keys(config)
+        self._seal = CookieSeal(keys)
+        self._user_data = UserDataSeal(keys, RandomOctets().take)
         self.sessions = Sessions(
             config.sessions,
             gzip_from_octets=config.device.gzip_from_octets,
@@ -97,6 +101,7 @@ class Node:
             counters=self.counters,
             recorder=self.recorder,
             seal=self._seal,
+            user_data=self._user_data,
             tenants=self.tenants,
         )
         self.router.on_server_request = self.sessions.serve_aaa
@@ -188,12 +193,14 @@ class Node:
         if fresh.logging != self._config.logging:
             self._set_log(fresh.logging)
         if fresh.node.cookie_keys != self._config.node.cookie_keys:
-            self._seal = CookieSeal(cookie_keys(fresh))
+            keys = cookie_keys(fresh)
+            self._seal = CookieSeal(keys)
+            self._user_data = UserDataSeal(keys, RandomOctets().take)
         self._config = fresh
         self.tenants = Tenants(fresh)
         self.surface.reload(self.tenants, fresh.device.paths)
         self.explainer.tenants = self.tenants
-        self.sessions.reload(fresh.sessions, self.tenants, self._seal)
+        self.sessions.reload(fresh.sessions, self.tenants, self._seal, self._user_data)
         self.router.reload(fresh.diameter)
         problems = self.listener.reload_certificates(fresh.device.certificates)
         if problems:

@@ -1,6 +1,8 @@
-"""ap2010 with boost_type: may this boost be bought or used now (GSMA TS.43 v12 §9.7-9.10).
+"""ap2010 with boost_type: may this boost be bought or used now (GSMA TS.43 v12 §9.4-9.10).
 
-A plan's boost holds the status of table 77, and may hold 3 or 4 of table 87 as well.
+A plan's boost holds the status of table 77, and may hold 3 or 4 of table 87 as well. One that is
+ENABLED is for sale where the tenant has a web sheet for it, and there without any more ado where
+it has none.
 """
 
 from typing import Final
@@ -17,6 +19,7 @@ from actors.entitlement.decision import (
     text_of,
 )
 from actors.entitlement.services import Standing, standing
+from actors.entitlement.web_sheet import web_sheet_parms
 from protocols.ts43.applications import DATA_PLAN
 from protocols.ts43.document import Application, Parm, plain_text
 from protocols.ts43.messages import BOOST_NOT_OFFERED
@@ -24,7 +27,8 @@ from protocols.ts43.messages import BOOST_NOT_OFFERED
 REALTIME_INTERACTIVE: Final = 0
 REALTIME_INTERACTIVE_TS24526: Final = 166  # table 77: both numbers mean the same
 
-PROVISIONED: Final = 1  # ProvStatus (table 88)
+NOT_PROVISIONED: Final = 0  # ProvStatus (table 88)
+PROVISIONED: Final = 1
 NOT_TRACKED: Final = 2
 IN_PROGRESS: Final = 3
 
@@ -41,14 +45,21 @@ _PROV_STATUS: Final = {
 def decide_boost(given: DecisionInput) -> Decision:
     """The answer to a real-time boost request."""
     found = _boost_standing(given)
+    sheet, contents_type = given.tenant.data_boost, None
     parms: list[Parm] = [("EntitlementStatus", str(found.status))]
+    provisioning = _PROV_STATUS[found.status]
+    if found.status == ENABLED and sheet.service_flow_url:
+        contents_type = sheet.service_flow_contents_type
+        parms.extend(web_sheet_parms(sheet.service_flow_url, contents_type))
+        # Android opens the web sheet for this pair alone; at PROVISIONED it takes it for bought.
+        provisioning = NOT_PROVISIONED
     if found.status == INCOMPATIBLE:
         text = text_of(given, found.message_id or BOOST_NOT_OFFERED)
         parms.append(("MessageForIncompatible", plain_text(text)))
-    parms.append(("ProvStatus", str(_PROV_STATUS[found.status])))
+    parms.append(("ProvStatus", str(provisioning)))
     parms.extend(notification_parms(given))
     reason = f"Boost {given.boost_type} {found.status}: {found.reason}"
-    return Decision(Application(DATA_PLAN, tuple(parms)), reason, found.status)
+    return Decision(Application(DATA_PLAN, tuple(parms)), reason, found.status, contents_type)
 
 
 def _boost_standing(given: DecisionInput) -> Standing:

@@ -20,6 +20,7 @@ def document(
     token: str = "",
     token_validity_seconds: int | None = None,
     validity_seconds: int | None = None,
+    fillings: tuple[str, ...] = (),
 ) -> Document:
     """Put the decisions together, in their order.
 
@@ -30,6 +31,7 @@ def document(
         token: to give out; empty for none.
         token_validity_seconds: its lifetime. Android reads a missing one as unlimited.
         validity_seconds: of VERS instead of the tenant's, to spread devices after an outage.
+        fillings: user data for the decisions that have a slot for it, in their order.
     """
     version, validity = vers(subscriber, tenant)
     if version > 0 and validity_seconds is not None:
@@ -40,6 +42,7 @@ def document(
         tuple([decision.application for decision in decisions]),
         token,
         token_validity_seconds,
+        fillings,
     )
 
 

@@ -1,5 +1,7 @@
-"""ap2010, data plan, boost, usage and 5G SA (GSMA TS.43 v12 §9.1, §9.2).
+"""ap2010, data plan, boost and 5G SA (GSMA TS.43 v12 §9.1, §9.2).
 
+DataUsageInfo (§9.1.3) is left out: "an ECS can implement either or all" of these (§9.1), and what
+the BSS says of a line has no usage.
 A request with boost_type asks for one boost now and is answered by `boost.py` instead.
 """
 
@@ -12,14 +14,13 @@ from actors.entitlement.decision import (
     ENABLED,
     INCLUDED,
     INCOMPATIBLE,
-    DataUsage,
     Decision,
     DecisionInput,
     notification_parms,
 )
 from actors.entitlement.services import standing
 from protocols.ts43.applications import DATA_PLAN
-from protocols.ts43.document import Application, Characteristic, Parm, plain_text
+from protocols.ts43.document import Application, Characteristic, Parm
 
 _DATA_PLAN_TYPES: Final = {"metered": "Metered", "unmetered": "Unmetered"}
 _ACCESS_TYPES: Final = range(6)  # table 76
@@ -34,7 +35,6 @@ def decide_data_plan(given: DecisionInput) -> Decision:
     blocks = [
         _block("DataPlanInfo", _plan_rows(given) if plan.status == ENABLED else ()),
         _block("DataBoostInfo", _boost_rows(given)),
-        _block("DataUsageInfo", tuple(_usage_row(usage) for usage in given.usage)),
         # §9.1.4 knows on and off: whatever is not enabled is off.
         _block("5GSAInfo", ((("5GSAStatus", "1" if five_g.status == ENABLED else "0"),),)),
     ]
@@ -42,7 +42,6 @@ def decide_data_plan(given: DecisionInput) -> Decision:
         DATA_PLAN,
         notification_parms(given),
         tuple(block for block in blocks if block.children),
-        shared=not given.usage,
     )
     reason = f"Data plan {plan.status}: {plan.reason}; 5G SA {five_g.status}: {five_g.reason}"
     return Decision(application, reason, plan.status)
@@ -83,21 +82,3 @@ def _boost_type_status(allowed: int, boost: Boost) -> int:
         return INCOMPATIBLE
     on = allowed == ENABLED and boost.status in (ENABLED, INCLUDED)
     return ENABLED if on else DISABLED
-
-
-def _usage_row(usage: DataUsage) -> tuple[Parm, ...]:
-    """One DataUsageInfoDetails (table 79); what is not known or not limited is left out."""
-    optional = (
-        ("DataUsageName", plain_text(usage.name)),
-        ("DataUsageDescription", plain_text(usage.description)),
-        ("EndOfBillingCycle", plain_text(usage.end_of_billing_cycle)),
-        (
-            "DataAllowanceInBytes",
-            "" if usage.allowance_bytes is None else str(usage.allowance_bytes),
-        ),
-    )
-    return (
-        ("DataUsageType", str(usage.usage_type)),
-        *((name, value) for name, value in optional if value),
-        ("DataUsedInBytes", str(usage.used_bytes)),
-    )

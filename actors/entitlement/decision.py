@@ -15,25 +15,6 @@ PROVISIONING = 3
 INCLUDED = 4  # ap2010 real-time boost alone (table 87)
 
 
-@dataclass(frozen=True, slots=True)
-class DataUsage:
-    """One DataUsageInfoDetails row (TS.43 v12 table 79).
-
-    Attributes:
-        usage_type: 0 cellular, 1 tethering.
-        used_bytes: octets used in this billing cycle.
-        allowance_bytes: None when it is unlimited.
-        end_of_billing_cycle: ISO 8601; empty when there is no end.
-    """
-
-    usage_type: int
-    used_bytes: int
-    name: str = ""
-    description: str = ""
-    allowance_bytes: int | None = None
-    end_of_billing_cycle: str = ""
-
-
 @dataclass(slots=True)
 class DecisionInput:
     """Everything that a decision may depend on. Nobody changes one after it was built.
@@ -43,9 +24,7 @@ class DecisionInput:
         language: as `protocols.ts43.messages.language_of` chose it.
         now: Unix time in seconds.
         boost_type: of a real-time boost request, None for any other (§9.7).
-        user_data: for ServiceFlow_UserData, opaque; empty when there is none.
         notification_status: RegisterNotifStatus, None when the request had no notif_action.
-        usage: what is known of the line's data usage.
     """
 
     subscriber: Subscriber
@@ -55,9 +34,7 @@ class DecisionInput:
     language: str
     now: float
     boost_type: int | None = None
-    user_data: str = ""
     notification_status: int | None = None
-    usage: tuple[DataUsage, ...] = ()
 
 
 class Decision(NamedTuple):
@@ -67,11 +44,14 @@ class Decision(NamedTuple):
         application: for the document.
         reason: a sentence for the operator, such as `VoWiFi 2: plan basic lacks vowifi`.
         entitlement_status: of the application as a whole, for counters.
+        user_data_as: the contents type of the user data that belongs into the application's slot;
+            None when it has no slot.
     """
 
     application: Application
     reason: str
     entitlement_status: int
+    user_data_as: str | None = None
 
 
 def text_of(given: DecisionInput, message_id: str) -> str:

@@ -2,7 +2,7 @@
 
 A decision is a pure function of its input, so the same input may as well be looked up: 2 instead
 of 16 µs for the three applications of a phone. What only one subscriber has (an address that
-expires, data of its web sheet, its usage) is decided anew each time.
+expires) is decided anew each time; the user data of web sheets is not decided at all.
 """
 
 from collections.abc import Hashable
@@ -46,7 +46,7 @@ def _key(apps: tuple[str, ...], given: DecisionInput) -> Hashable | None:
     None when the input holds what changes with time or is one subscriber's alone.
     """
     line = given.subscriber
-    if line.vowifi_addr_expiry or line.vowifi_addr_identifier or given.user_data or given.usage:
+    if line.vowifi_addr_expiry or line.vowifi_addr_identifier:
         return None
     return (
         apps,

@@ -18,8 +18,9 @@ from actors.entitlement.decision import (
     text_of,
 )
 from actors.entitlement.services import Standing, standing
+from actors.entitlement.web_sheet import AS_QUERY, web_sheet_parms
 from protocols.ts43.applications import WIFI_CALLING
-from protocols.ts43.document import Application, Parm, plain_text, plain_url
+from protocols.ts43.document import Application, Parm, plain_text
 from protocols.ts43.messages import VOWIFI_NOT_OFFERED
 
 NOT_AVAILABLE: Final = 0  # TC_Status and AddrStatus (tables 16, 17)
@@ -63,18 +64,19 @@ def decide_wifi_calling(given: DecisionInput) -> Decision:
     provisioning = _known(subscriber.vowifi_prov_status)
     status, provisioning = _combine(found.status, terms, address.status, provisioning)
     parms: list[Parm] = [("EntitlementStatus", str(status))]
-    parms.extend(_web_sheet(given))
+    parms.extend(web_sheet_parms(rules.service_flow_url))
     parms.append(_message(given, found))
     parms.append(("AddrStatus", str(address.status)))
     parms.extend(_address_details(given, address))
     parms.append(("TC_Status", str(terms)))
     parms.append(("ProvStatus", str(provisioning)))
     parms.extend(notification_parms(given))
-    shared = not given.user_data and not subscriber.vowifi_addr_identifier
+    shared = address.expiry is None and not subscriber.vowifi_addr_identifier
     return Decision(
-        Application(WIFI_CALLING, tuple(parms), shared=shared and address.expiry is None),
+        Application(WIFI_CALLING, tuple(parms), shared=shared),
         _reason(found, status, terms, address, provisioning),
         status,
+        AS_QUERY if rules.service_flow_url else None,
     )
 
 
@@ -148,17 +150,6 @@ def _address_details(given: DecisionInput, address: Address) -> list[Parm]:
     if given.subscriber.vowifi_addr_identifier:
         identifier = plain_text(given.subscriber.vowifi_addr_identifier)
         parms.append(("AddrIdentifier", identifier))
-    return parms
-
-
-def _web_sheet(given: DecisionInput) -> list[Parm]:
-    """Mandatory (§3.1.2), but an empty value crashes clients: left out when not configured."""
-    url = given.tenant.vowifi.service_flow_url
-    if not url:
-        return []
-    parms = [("ServiceFlow_URL", plain_url(url))]
-    if given.user_data:
-        parms.append(("ServiceFlow_UserData", plain_url(given.user_data)))
     return parms
 
 

@@ -47,6 +47,7 @@ from actors.session.messages import (
     WakeAt,
 )
 from actors.session.transitions import LATE, Action, IllegalTransition, Input, State, step
+from actors.session.user_data import UserDataSeal
 from config.model import Sessions as Limits
 from config.model import Tenant
 from protocols.http.message import HttpResponse
@@ -75,6 +76,7 @@ class Rules:
     tenant_of: Callable[[str, Tenant], Tenant | None]
     jitter: Callable[[], float]
     wall_clock: Callable[[], float]
+    user_data: UserDataSeal
     gzip_from_octets: int = 2_000  # a smaller document fits into the packets it takes anyway
     remembered: RememberedDecisions = field(default_factory=RememberedDecisions)
 
@@ -364,6 +366,7 @@ class Session:
             self.tenant,
             *self._subscriber,
             remembered=self._rules.remembered,
+            user_data=self._rules.user_data,
             token=token,
             token_seconds=seconds,
             notification_status=notification_status,

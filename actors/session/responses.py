@@ -9,6 +9,7 @@ from actors.entitlement.composition import document as compose
 from actors.entitlement.decision import Decision, DecisionInput
 from actors.entitlement.remembered import RememberedDecisions
 from actors.session.cookie import ResumePoint
+from actors.session.user_data import UserData, UserDataSeal, in_form
 from config.model import Tenant
 from protocols.http.message import HttpResponse, text_response
 from protocols.ts43.messages import language_of
@@ -28,6 +29,7 @@ def document(
     wall_clock: float,
     gzip_from_octets: int,
     remembered: RememberedDecisions,
+    user_data: UserDataSeal,
 ) -> tuple[HttpResponse, tuple[Decision, ...]]:
     """The final document: every application that was asked for, decided and rendered.
 
@@ -37,6 +39,7 @@ def document(
         wall_clock: seconds of Unix time.
         gzip_from_octets: smaller documents stay as they are.
         remembered: decisions that were made before.
+        user_data: seals what web sheets need to know.
     """
     given = decision_input(
         tenant,
@@ -50,10 +53,31 @@ def document(
     )
     decisions = remembered.decide(request.apps, given)
     content = compose(
-        decisions, subscriber, tenant, token=token, token_validity_seconds=token_seconds
+        decisions,
+        subscriber,
+        tenant,
+        token=token,
+        token_validity_seconds=token_seconds,
+        fillings=_user_data(decisions, given, request.terminal_id, user_data),
     )
     form = request.format_for(tenant.prefer_json)
     return document_response(content, form, request.accepts_gzip, gzip_from_octets), decisions
+
+
+def _user_data(
+    decisions: tuple[Decision, ...], given: DecisionInput, terminal_id: str, seal: UserDataSeal
+) -> tuple[str, ...]:
+    """The value of each ServiceFlow_UserData in the document; nothing is sealed without one."""
+    tenant, imsi = given.tenant, given.subscriber.imsi
+    values = []
+    for decision in decisions:
+        contents_type = decision.user_data_as
+        if contents_type is not None:
+            expires = int(given.now) + tenant.web_sheet_seconds
+            app_id = decision.application.app_id
+            data = UserData(expires, tenant.id, imsi, app_id, terminal_id, given.language)
+            values.append(in_form(seal.seal(data), contents_type))
+    return tuple(values)
 
 
 def decision_input(

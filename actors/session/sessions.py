@@ -55,6 +55,7 @@ from actors.session.messages import (
 from actors.session.randomness import RandomOctets
 from actors.session.spent_cookies import SpentCookies
 from actors.session.tracing import SessionTrace
+from actors.session.user_data import UserDataSeal
 from actors.store.records import Token
 from actors.store.store import Store, StoreUnavailable
 from actors.store.tokens import fault, token_hash
@@ -109,6 +110,7 @@ class Sessions:
         counters: Counters,
         recorder: TraceRecorder,
         seal: CookieSeal,
+        user_data: UserDataSeal,
         tenants: Tenants,
     ) -> None:
         """Put the parts together; nothing runs yet.
@@ -116,6 +118,7 @@ class Sessions:
         Args:
             limits: [sessions] of the configuration.
             gzip_from_octets: of [device].
+            user_data: seals what the documents tell the web sheets.
         """
         self._limits = limits
         self._aaa = aaa
@@ -135,6 +138,7 @@ class Sessions:
             tenant_of=self._tenant_of,
             jitter=random.random,
             wall_clock=time.time,
+            user_data=user_data,
             gzip_from_octets=gzip_from_octets,
         )
         self._by_cookie: dict[str, SessionCell] = {}
@@ -153,12 +157,14 @@ class Sessions:
     def _tenant_of(self, imsi: str, candidate: Tenant) -> Tenant | None:
         return self._tenants.of_imsi(imsi, candidate)
 
-    def reload(self, limits: Limits, tenants: Tenants, seal: CookieSeal) -> None:
+    def reload(
+        self, limits: Limits, tenants: Tenants, seal: CookieSeal, user_data: UserDataSeal
+    ) -> None:
         """Take a new configuration for what comes; running exchanges keep their tenant."""
         self._seal = seal
         self._limits = limits
         self._tenants = tenants
-        self._rules = replace(self._rules, limits=limits)
+        self._rules = replace(self._rules, limits=limits, user_data=user_data)
 
     # --- what devices ask ----------------------------------------------------------------------
 

@@ -24,7 +24,10 @@ _HEADER_OCTETS: Final = 20  # of a Diameter message
 
 _SECRET_FIELDS: Final = frozenset({b"cookie", b"set-cookie", b"authorization"})
 # Names of values in a query, a form, a JSON object, or a parm of an XML document (TS.43 §2.8, §6).
-_NAMES: Final = rb"(?:access_|temporary_|temp_?|notif_|id_)?token|otp|password|notification_token"
+_NAMES: Final = (
+    rb"(?:access_|temporary_|temp_?|notif_|id_)?token|otp|password|notification_token"
+    rb"|serviceflow_userdata"  # opens a web sheet as this subscriber
+)
 _IN_QUERY: Final = re.compile(rb"(?i)(?<=[?&;])((?:" + _NAMES + rb")=)([^&#;\"'\s<]*)")
 _IN_JSON: Final = re.compile(rb'(?i)("(?:' + _NAMES + rb')"\s*:\s*")((?:[^"\\]|\\.)*)')
 _IN_XML: Final = re.compile(rb'(?i)(\bname="(?:' + _NAMES + rb')"\s+value=")([^"]*)')

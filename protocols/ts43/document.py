@@ -6,7 +6,8 @@ what phones cannot read.
 """
 
 import re
-from typing import Final, Literal, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import AnyStr, Final, Literal, NamedTuple
 from urllib.parse import quote
 
 Parm = tuple[str, str]
@@ -34,8 +35,8 @@ class Application(NamedTuple):
         app_id: such as `ap2004`.
         parms: in the order in which to send them, without AppID.
         children: after the parms.
-        shared: many subscribers get exactly this, so the rendered form is worth keeping. False
-            when something of one subscriber is in it.
+        shared: many subscribers get exactly this, but for its slots, so the rendered form is worth
+            keeping. False when something of one subscriber is in it.
     """
 
     app_id: str
@@ -52,6 +53,7 @@ class Document(NamedTuple):
         applications: only those that were asked for, in that order.
         token: empty when there is none to give.
         token_validity_seconds: None leaves it out, which clients read as unlimited.
+        fillings: one for each slot of the applications, in order.
     """
 
     version: int
@@ -59,11 +61,19 @@ class Document(NamedTuple):
     applications: tuple[Application, ...] = ()
     token: str = ""
     token_validity_seconds: int | None = None
+    fillings: tuple[str, ...] = ()
 
 
 class DocumentError(Exception):
     """A tree that no phone could read: a bug of ours, or a value that was not made plain."""
 
+
+SLOT: Final = "\ue000"
+"""The whole value of a parm that differs by request, in an application that is the same for many:
+one of `Document.fillings` goes there. A private-use character, which no plain text has."""
+
+# What neither XML nor JSON has to escape, and no client decodes: such as `st=2b7e`.
+_FILLING: Final = re.compile(r"[!#-%'-;=?-\[\]-~]*").fullmatch
 
 # No entity but &amp; survives Android's client, so these cannot be sent at all.
 FORBIDDEN: Final = frozenset('<"')
@@ -86,3 +96,38 @@ def plain_text(text: str) -> str:
 def plain_url(url: str) -> str:
     """A URL or its user data, where what XML attributes cannot carry is percent-encoded."""
     return url if _SENDABLE_URL(url) else quote(url, safe=_URL_SAFE)
+
+
+def checked_fillings(document: Document) -> tuple[str, ...]:
+    """The document's fillings, ready for either form.
+
+    Raises:
+        DocumentError: one has a character that would have to be escaped.
+    """
+    for filling in document.fillings:
+        if not _FILLING(filling):
+            raise DocumentError("a filling has a character that would have to be escaped")
+    return document.fillings
+
+
+def filled(applications: Iterable[tuple[AnyStr, ...]], fillings: Sequence[AnyStr]) -> list[AnyStr]:
+    """The rendered pieces of all applications, with the fillings between them.
+
+    Args:
+        applications: each cut at its slots.
+        fillings: for the slots, in order.
+
+    Raises:
+        DocumentError: there are more or fewer fillings than slots.
+    """
+    parts: list[AnyStr] = []
+    used = 0
+    for pieces in applications:
+        parts.append(pieces[0])
+        for piece in pieces[1:]:
+            parts += fillings[used : used + 1]
+            parts.append(piece)
+            used += 1
+    if used != len(fillings):
+        raise DocumentError(f"{len(fillings)} fillings for {used} slots")
+    return parts

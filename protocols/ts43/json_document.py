@@ -5,30 +5,42 @@ objects with one key each. Applications that many subscribers share are kept ren
 """
 
 from functools import lru_cache
+from typing import Final
 
 import msgspec
 
-from protocols.ts43.document import Application, Characteristic, Document, DocumentError, Parm
+from protocols.ts43.document import (
+    SLOT,
+    Application,
+    Characteristic,
+    Document,
+    DocumentError,
+    Parm,
+    checked_fillings,
+    filled,
+)
 from protocols.ts43.eap_relay import EAP_RELAY_KEY
 
 _encode = msgspec.json.Encoder().encode
+_SLOT: Final = SLOT.encode()
 
 
 def render_json(document: Document) -> bytes:
     """The document in UTF-8.
 
     Raises:
-        DocumentError: two things of the same name stand side by side.
+        DocumentError: two things of the same name stand side by side, or a slot has no filling.
     """
     parts = [
         b'{"Vers":{"version":"%d","validity":"%d"}' % (document.version, document.validity_seconds)
     ]
     if document.token:
         parts.append(_token(document))
-    parts.extend(
+    applications = [
         _shared_application(application) if application.shared else _application(application)
         for application in document.applications
-    )
+    ]
+    parts += filled(applications, [one.encode() for one in checked_fillings(document)])
     parts.append(b"}")
     return b"".join(parts)
 
@@ -40,9 +52,10 @@ def _token(document: Document) -> bytes:
     return token + b"}"
 
 
-def _application(application: Application) -> bytes:
+def _application(application: Application) -> tuple[bytes, ...]:
+    """The rendered application, cut at its slots."""
     content = _content(application.parms, application.children)
-    return b',"%b":%b' % (application.app_id.encode(), _encode(content))
+    return tuple((b',"%b":%b' % (application.app_id.encode(), _encode(content))).split(_SLOT))
 
 
 _shared_application = lru_cache(maxsize=4096)(_application)

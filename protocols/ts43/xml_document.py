@@ -10,11 +10,14 @@ from typing import Final
 
 from protocols.ts43.document import (
     FORBIDDEN,
+    SLOT,
     Application,
     Characteristic,
     Document,
     DocumentError,
     Parm,
+    checked_fillings,
+    filled,
 )
 
 _HEAD: Final = '<?xml version="1.0"?>\n<wap-provisioningdoc version="1.1">\n'
@@ -26,7 +29,7 @@ def render_xml(document: Document) -> bytes:
     """The document in UTF-8.
 
     Raises:
-        DocumentError: a value cannot be sent to a phone.
+        DocumentError: a value cannot be sent to a phone, or a slot has no filling.
     """
     parts = [
         _HEAD,
@@ -37,10 +40,11 @@ def render_xml(document: Document) -> bytes:
     ]
     if document.token:
         parts.append(_token(document))
-    parts.extend(
+    applications = [
         _shared_application(application) if application.shared else _application(application)
         for application in document.applications
-    )
+    ]
+    parts += filled(applications, checked_fillings(document))
     parts.append(_TAIL)
     return "".join(parts).encode()
 
@@ -52,12 +56,14 @@ def _token(document: Document) -> str:
     return token + _END
 
 
-def _application(application: Application) -> str:
-    return (
+def _application(application: Application) -> tuple[str, ...]:
+    """The rendered application, cut at its slots."""
+    text = (
         '<characteristic type="APPLICATION">\n'
         f'<parm name="AppID" value="{application.app_id}"/>\n'
         f"{_content(application.parms, application.children)}{_END}"
     )
+    return tuple(text.split(SLOT))
 
 
 _shared_application = lru_cache(maxsize=4096)(_application)
@@ -73,7 +79,7 @@ def _content(parms: tuple[Parm, ...], children: tuple[Characteristic, ...]) -> s
 
 
 def _one_parm(name: str, value: str) -> str:
-    if not FORBIDDEN.isdisjoint(value) or not value.isprintable():
+    if value != SLOT and not (FORBIDDEN.isdisjoint(value) and value.isprintable()):
         raise DocumentError(f"the value of {name} has a character that phones cannot read")
     if "&" in value:
         value = value.replace("&", "&amp;")

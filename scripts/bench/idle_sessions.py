@@ -9,6 +9,7 @@ the answer, as phones that open a new connection for each leg.
 """
 
 import gc
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +26,7 @@ from actors.runtime.timers import TimerWheel
 from actors.runtime.turn import Turn
 from actors.session.cookie import CookieSeal
 from actors.session.sessions import Sessions
+from actors.session.user_data import UserDataSeal
 from actors.store.store import Store
 from actors.tenants import Tenants
 from actors.trace.recorder import TraceRecorder
@@ -126,6 +128,7 @@ class IdleSessions:
             counters=Counters(),
             recorder=TraceRecorder(),
             seal=CookieSeal((bytes(32),)),
+            user_data=UserDataSeal((bytes(32),), os.urandom),
             tenants=self._tenants,
         )
         self._turn.before_flush(self.sessions.pool.run_ready)

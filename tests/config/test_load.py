@@ -123,6 +123,15 @@ def test_every_mistake_of_a_file_is_told_at_once(tmp_path: Path) -> None:
         ("[tenants.messages]\na = 'x'\n", "tenants[0].messages.a: a table of keys"),
         ("[tenants.versions]\nfirst = 9\nlast = 8\n", "tenants[0].versions.first: must not be"),
         ("[tenants.vowifi]\nservice-flow-url = 'http://x'\n", "must be an https:// URL"),
+        ("[tenants.data-boost]\nservice-flow-url = 'x'\n", "must be an https:// URL"),
+        (
+            "[tenants.data-boost]\nservice-flow-contents-type = 'form'\n",
+            "tenants[0].data-boost.service-flow-contents-type: must be one of json, xml",
+        ),
+        (
+            "[[tenants]]\nid = 'b'\nplmns = ['00102']\nweb-sheet-seconds = 5\n",
+            "tenants[1].web-sheet-seconds: must be from 60",
+        ),
         ("[[tenants]]\nid = 'b'\nplmns = ['00101']\n", "tenants[1]: nothing tells it from"),
     ],
 )

@@ -33,6 +33,7 @@ EVERYTHING = Plan("gold", "Gold", SERVICES)
 NOTHING = Plan("basic", "Basic", frozenset())
 TENANT = Tenant(id="mno", vowifi=VoWifi(service_flow_url="https://es.mno.example/ws/vowifi"))
 LINE = Subscriber("mno", "001010000000001", "4912345", "8949", "gold", SubscriberStatus.ACTIVE)
+USER_DATA = "st=2b7e"
 NOW = 1_700_000_000.0  # 2023-11-14T22:13:20Z
 
 
@@ -59,7 +60,8 @@ def given(
 
 def seen(decision: Decision) -> dict[str, Any]:
     """What clients read of a decision, all of them the same."""
-    document = Document(1, 60, (decision.application,))
+    fillings = () if decision.user_data_as is None else (USER_DATA,)
+    document = Document(1, 60, (decision.application,), fillings=fillings)
     xml = render_xml(document)
     found = read_xml(xml)[decision.application.app_id]
     for other in (read_like_android(xml), read_like_samsung(xml), read_json(render_json(document))):

@@ -1,13 +1,14 @@
-"""ap2010: plan, boost list, usage, 5G SA, and the real-time boost request (TS.43 §9)."""
+"""ap2010: plan, boost list, 5G SA, and the real-time boost request (TS.43 §9)."""
 
 import itertools
 
+import msgspec
 import pytest
 
 from actors.backends.bss import Boost, DataPlan, SubscriberStatus
 from actors.entitlement.applications import decide
-from actors.entitlement.decision import DataUsage
-from tests.actors.entitlement.lines import NOTHING, given, line, plan, seen
+from config.model import DataBoost
+from tests.actors.entitlement.lines import NOTHING, TENANT, USER_DATA, given, line, plan, seen
 
 METERED = (DataPlan(3, "Unmetered"), DataPlan(4, "metered"), DataPlan(5, "METERED"))
 
@@ -69,32 +70,11 @@ def test_the_boost_list_has_three_statuses(override: str, statuses: str) -> None
     ]
 
 
-def test_usage_is_shown_where_it_is_known() -> None:
-    """APP-39, tables 79 and 82."""
-    usage = (
-        DataUsage(0, 2_147_483_648, "Unlimited", "All of it", None, "2023-12-01T00:00:00Z"),
-        DataUsage(1, 0, allowance_bytes=0),
-    )
-    decision = decide("ap2010", given(usage=usage))
-    assert seen(decision)["DataUsageInfo"] == [
-        {
-            "DataUsageInfoDetails": {
-                "DataUsageType": "0",
-                "DataUsageName": "Unlimited",
-                "DataUsageDescription": "All of it",
-                "EndOfBillingCycle": "2023-12-01T00:00:00Z",
-                "DataUsedInBytes": "2147483648",
-            }
-        },
-        {
-            "DataUsageInfoDetails": {
-                "DataUsageType": "1",
-                "DataAllowanceInBytes": "0",
-                "DataUsedInBytes": "0",
-            }
-        },
-    ]
-    assert not decision.application.shared
+def test_usage_is_left_out() -> None:
+    """§9.1: an ECS implements either or all of plan, boost and usage."""
+    of_plan = plan("data-plan", "5gsa", "boost", data_plans=METERED, boosts=(Boost(0, 1),))
+    found = seen(decide("ap2010", given(of_plan=of_plan)))
+    assert set(found) == {"DataPlanInfo", "DataBoostInfo", "5GSAInfo"}
 
 
 def test_a_suspended_line_has_nothing_of_it() -> None:
@@ -122,6 +102,32 @@ def test_a_boost_request_is_answered_by_that_boost(status: int, expected: dict[s
     assert seen(decision) == expected
     assert decision.entitlement_status == status
     assert decision.reason == f"Boost 34 {status}: plan basic has boost 34 as {status}"
+
+
+@pytest.mark.parametrize("contents_type", ["", "json", "xml"])
+def test_a_boost_for_sale_has_a_web_sheet(contents_type: str) -> None:
+    """APP-39, tables 83 and 89: Android opens it for EntitlementStatus 1 with ProvStatus 0."""
+    sheet = DataBoost(
+        service_flow_url="https://es.mno.example/ws/boost", service_flow_contents_type=contents_type
+    )
+    tenant = msgspec.structs.replace(TENANT, data_boost=sheet)
+    of_plan = plan("boost", boosts=tuple(Boost(number, number) for number in range(5)))
+    decision = decide("ap2010", given(of_plan=of_plan, tenant=tenant, boost_type=1))
+    expected = {
+        "EntitlementStatus": "1",
+        "ServiceFlow_URL": "https://es.mno.example/ws/boost",
+        "ServiceFlow_UserData": USER_DATA,
+        "ServiceFlow_ContentsType": contents_type,
+        "ProvStatus": "0",
+    }
+    assert seen(decision) == {name: value for name, value in expected.items() if value}
+    assert decision.user_data_as == contents_type
+    assert decision.application.shared
+    for boost_type in (0, 2, 3, 4):  # nothing to buy
+        other = decide("ap2010", given(of_plan=of_plan, tenant=tenant, boost_type=boost_type))
+        assert other.user_data_as is None
+        assert not {name for name in seen(other) if name.startswith("ServiceFlow")}
+    assert decide("ap2010", given(of_plan=of_plan, tenant=tenant)).user_data_as is None
 
 
 @pytest.mark.parametrize(("wanted", "sold"), [(0, 166), (166, 0), (0, 0), (166, 166)])

@@ -14,7 +14,16 @@ from protocols.ts43.messages import language_of
 from protocols.ts43.negotiation import DocumentFormat
 from protocols.ts43.request import Ts43Request, parse_request
 from protocols.ts43.responses import document_response
-from tests.actors.entitlement.lines import EVERYTHING, LINE, NOTHING, TENANT, given, line, seen
+from tests.actors.entitlement.lines import (
+    EVERYTHING,
+    LINE,
+    NOTHING,
+    TENANT,
+    USER_DATA,
+    given,
+    line,
+    seen,
+)
 from tests.protocols.ts43.document_readers import read_json, read_like_samsung
 from tests.protocols.ts43.requests import EAP_RELAY, XML, get, params, post
 
@@ -34,7 +43,12 @@ def serve(request: object, tenant: Tenant = TENANT, **changes: Any) -> dict[str,
     )
     decisions = [decide(app_id, decision_input) for app_id in request.apps]
     whole = document(
-        decisions, decision_input.subscriber, tenant, token="tok", token_validity_seconds=60
+        decisions,
+        decision_input.subscriber,
+        tenant,
+        token="tok",
+        token_validity_seconds=60,
+        fillings=tuple(USER_DATA for one in decisions if one.user_data_as is not None),
     )
     response = document_response(whole, request.format_for(tenant.prefer_json))
     read = read_json if response.content_type == b"application/json" else read_like_samsung

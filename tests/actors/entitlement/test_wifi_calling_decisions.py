@@ -12,7 +12,16 @@ from actors.backends.bss import SubscriberStatus
 from actors.entitlement.applications import decide
 from actors.entitlement.wifi_calling import Mode, mode_of
 from config.model import VoWifi
-from tests.actors.entitlement.lines import EVERYTHING, NOTHING, NOW, TENANT, given, line, seen
+from tests.actors.entitlement.lines import (
+    EVERYTHING,
+    NOTHING,
+    NOW,
+    TENANT,
+    USER_DATA,
+    given,
+    line,
+    seen,
+)
 
 STATUSES = ("EntitlementStatus", "TC_Status", "AddrStatus", "ProvStatus")
 
@@ -108,11 +117,11 @@ def test_the_fields_stand_in_the_order_of_the_samples() -> None:
         vowifi_addr_expiry="2030-01-01T00:00:00Z",
         vowifi_addr_identifier="AID-1",
     )
-    decision = decide("ap2004", given(subscriber, user_data="st=eyJ", notification_status=0))
+    decision = decide("ap2004", given(subscriber, notification_status=0))
     assert list(seen(decision).items()) == [
         ("EntitlementStatus", "1"),
         ("ServiceFlow_URL", "https://es.mno.example/ws/vowifi"),
-        ("ServiceFlow_UserData", "st=eyJ"),
+        ("ServiceFlow_UserData", USER_DATA),
         ("MessageForIncompatible", "Wi-Fi calling is not available with your plan."),
         ("AddrStatus", "1"),
         ("AddrExpiry", "2030-01-01T00:00:00Z"),
@@ -126,9 +135,9 @@ def test_the_fields_stand_in_the_order_of_the_samples() -> None:
 def test_without_a_web_sheet_there_is_no_empty_pointer() -> None:
     """Q-DOC-8: an empty value is never sent."""
     tenant = msgspec.structs.replace(TENANT, vowifi=VoWifi())
-    found = seen(decide("ap2004", given(tenant=tenant, user_data="st=x")))
-    assert not {"ServiceFlow_URL", "ServiceFlow_UserData"} & set(found)
-    assert "ServiceFlow_UserData" not in seen(decide("ap2004", given()))
+    decision = decide("ap2004", given(tenant=tenant))
+    assert not {"ServiceFlow_URL", "ServiceFlow_UserData"} & set(seen(decision))
+    assert decision.user_data_as is None
 
 
 def test_tenants_that_require_nothing_say_so_whatever_the_record_says() -> None:
@@ -221,19 +230,17 @@ def test_a_plan_without_it_says_so() -> None:
 def test_only_what_many_share_is_kept_rendered() -> None:
     shared = decide("ap2004", given()).application
     assert shared.shared
-    for subscriber, user_data in [
-        (line(), "st=1"),
-        (line(vowifi_addr_status=1, vowifi_addr_identifier="AID-1"), ""),
-        (line(vowifi_addr_status=1, vowifi_addr_expiry="2030-01-01T00:00:00Z"), ""),
-    ]:
-        assert not decide("ap2004", given(subscriber, user_data=user_data)).application.shared
+    for own in (
+        {"vowifi_addr_identifier": "AID-1"},
+        {"vowifi_addr_expiry": "2030-01-01T00:00:00Z"},
+    ):
+        assert not decide("ap2004", given(line(vowifi_addr_status=1, **own))).application.shared
 
 
 def test_what_no_attribute_can_carry_is_made_plain() -> None:
     subscriber = line(vowifi_addr_status=1, vowifi_addr_identifier='a "<\n>&')
     own = {"vowifi-not-offered": {"en": 'No "Wi-Fi"'}}
     tenant = msgspec.structs.replace(TENANT, messages=own)
-    found = seen(decide("ap2004", given(subscriber, tenant=tenant, user_data='{"a b"}')))
+    found = seen(decide("ap2004", given(subscriber, tenant=tenant)))
     assert found["AddrIdentifier"] == "a \u201d\u2039 \u203a&"
     assert found["MessageForIncompatible"] == "No \u201dWi-Fi\u201d"
-    assert found["ServiceFlow_UserData"] == "%7B%22a%20b%22%7D"

@@ -1,6 +1,7 @@
 """What the session tests share: packets of the AOSP vector, requests, exchanges, a tenant."""
 
 import base64
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,7 @@ from actors.diameter.outcomes import EapAnswer
 from actors.session.actor import Rules, Session
 from actors.session.authentication import Conversation
 from actors.session.messages import Effect, Message
+from actors.session.user_data import UserDataSeal
 from config.model import Authentication, Sessions, Tenant
 from protocols.http.message import HttpRequest, HttpResponse
 from protocols.ts43.request import EapRelayAnswer, Ts43Request, parse_request
@@ -103,6 +105,7 @@ class Bench:
             tenant_of=lambda imsi, candidate: candidate if imsi.startswith("00101") else None,
             jitter=lambda: 0.5,
             wall_clock=lambda: 1_790_000_000.0,
+            user_data=UserDataSeal((bytes(32),), os.urandom),
         )
         conversation = (
             None if by_token else Conversation(NAI, tenant.authentication, b"ecs1;1;1;ecs1-1")

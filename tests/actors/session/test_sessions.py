@@ -1,5 +1,6 @@
 """The registry of sessions and its interpreter: real store, real timers, an AAA that obeys."""
 
+import os
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -20,6 +21,7 @@ from actors.runtime.timers import TimerWheel
 from actors.runtime.turn import Turn
 from actors.session.cookie import CookieSeal
 from actors.session.sessions import Sessions
+from actors.session.user_data import UserDataSeal
 from actors.store.sqlite import SqliteStore
 from actors.tenants import Tenants
 from actors.trace.recorder import TraceRecorder
@@ -92,6 +94,7 @@ class Office:
             counters=self.counters,
             recorder=self.recorder,
             seal=CookieSeal((KEY,)),
+            user_data=UserDataSeal((KEY,), os.urandom),
             tenants=Tenants(CONFIG),
         )
         self.turn.before_flush(self.sessions.pool.run_ready)

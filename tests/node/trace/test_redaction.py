@@ -152,7 +152,8 @@ def test_a_document_loses_its_token_and_its_cookie_value_but_keeps_its_form() ->
     xml = (
         '<characteristic type="TOKEN"><parm name="token" value="{0}"/>'
         '<parm name="validity" value="3600"/><parm name="ServiceFlow_URL" '
-        'value="https://op.example/sheet?x=1&amp;token={0}"/></characteristic>'
+        'value="https://op.example/sheet?x=1&amp;token={0}"/>'
+        '<parm name="ServiceFlow_UserData" value="{0}"/></characteristic>'
     )
     out = of(
         HttpResponse(

@@ -49,7 +49,7 @@ async def test_no_combination_outside_table_20_leaves_the_node(whole: Whole) -> 
     """APP-37; Q-DOC-16: all 64 records, seen by the same phone through its token."""
     async with whole() as node:
         phone = await node.with_token(1)
-        seen = set()
+        seen, user_data = set(), set()
         for statuses in itertools.product(range(4), repeat=3):
             put_vowifi(node, phone.usim.imsi, *statuses)
             found = (await document(node, phone, "ap2004"))["ap2004"]
@@ -60,6 +60,8 @@ async def test_no_combination_outside_table_20_leaves_the_node(whole: Whole) -> 
             if status == 1:
                 assert {1, 2} >= set(statuses)
             assert found["ServiceFlow_URL"].startswith("https://")
+            assert found["ServiceFlow_UserData"] not in user_data
+            user_data.add(found["ServiceFlow_UserData"])
         assert seen == {0, 1, 3}
 
 

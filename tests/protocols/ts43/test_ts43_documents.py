@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocols.ts43.document import (
+    SLOT,
     Application,
     Characteristic,
     Document,
@@ -149,6 +150,37 @@ def test_the_second_time_it_is_the_same_from_the_cache() -> None:
     other = WHOLE._replace(applications=(VOICE._replace(parms=(("RegisterNotifStatus", "2"),)),))
     assert read_xml(render_xml(other))["ap2003"]["RegisterNotifStatus"] == "2"
     assert read_json(render_json(other))["ap2003"]["RegisterNotifStatus"] == "2"
+
+
+def with_slots(*fillings: str) -> Document:
+    """Two applications of one request, one of them with a slot that is kept rendered."""
+    parms = (("ServiceFlow_URL", "https://x"), ("ServiceFlow_UserData", SLOT), ("ProvStatus", "0"))
+    applications = (VOICE, Application("ap2004", parms), Application("ap2010", parms))
+    return Document(1, 60, applications, fillings=fillings)
+
+
+def test_each_slot_gets_its_filling_in_both_forms() -> None:
+    for first, second in (("st=1", "st=2"), ("st=3", "encodedValue=eyJzdCI6IjIifQ==")):
+        document = with_slots(first, second)
+        found = read_xml(render_xml(document))
+        assert found["ap2004"]["ServiceFlow_UserData"] == first
+        assert found["ap2010"]["ServiceFlow_UserData"] == second
+        assert found["ap2010"]["ProvStatus"] == "0"
+        for other in (
+            read_like_android(render_xml(document)),
+            read_like_samsung(render_xml(document)),
+            read_json(render_json(document)),
+        ):
+            assert other == found
+
+
+@pytest.mark.parametrize(
+    "fillings", [(), ("st=1",), ("st=1", "st=2", "st=3"), ("st=1", "a&b"), ("st=1", 'a"')]
+)
+def test_a_slot_without_its_filling_is_never_sent(fillings: tuple[str, ...]) -> None:
+    for render in (render_xml, render_json):
+        with pytest.raises(DocumentError):
+            render(with_slots(*fillings))
 
 
 def test_without_a_token_there_is_no_token() -> None:
