@@ -158,6 +158,7 @@ def _tenants(config: Config) -> Iterator[str]:
                 yield f"tenants[{at}].id: {name} is also the id of tenants[{first}]"
         for one in (_versions, _ranges):
             yield from _as_far_as_known(one(tenant, f"tenants[{at}]"))
+    yield from _as_far_as_known(_shared_paths(config, good))
     for (at, tenant), (other_at, other) in combinations(good, 2):
         for clashes in (_nothing_between, _range_clashes, _gid1_clashes):
             with suppress(Unknown):
@@ -177,6 +178,18 @@ def _ranges(tenant: Tenant, path: str) -> Iterator[str]:
     for where, text in _good(tenant.imsi_ranges):
         if not _within_plmns(text, plmns):
             yield f"{path}.imsi-ranges[{where}]: is outside the tenant's plmns"
+
+
+def _shared_paths(config: Config, tenants: list[tuple[int, Tenant]]) -> Iterator[str]:
+    everybodys = {path for _, path in _good(config.device.paths)}
+    for at, tenant in tenants:
+        for paths in _known(tenant, "paths"):
+            for where, path in _good(paths):
+                if path in everybodys:
+                    yield (
+                        f"tenants[{at}].paths[{where}]: {path} is one of device.paths, "
+                        "where every tenant is served"
+                    )
 
 
 def plmn_digits(text: str) -> str:
@@ -207,12 +220,14 @@ def _networks(tenant: Tenant) -> set[str]:
 
 def _nothing_between(at: int, one: Tenant, path: str, other: Tenant) -> Iterator[str]:
     """Tenants that share a host and a PLMN."""
+    if one.paths and other.paths and not set(one.paths) & set(other.paths):
+        return  # their phones are sent to different paths
     if not (one.imsi_ranges or one.gid1 or other.imsi_ranges or other.gid1) and (
         bool(one.hosts) == bool(other.hosts) and bool(one.plmns) == bool(other.plmns)
     ):
         yield (
             f"{path}: nothing tells it from tenants[{at}]: they share a host and a PLMN, "
-            "and neither has imsi-ranges or gid1"
+            "and neither has imsi-ranges, gid1 or paths of its own"
         )
 
 

@@ -167,8 +167,9 @@ class Voice(Section, frozen=True, kw_only=True):
 class Tenant(Section, frozen=True, kw_only=True):
     """[[tenants]]: an operator, or a virtual operator on the same network.
 
-    A request belongs to the tenant whose `hosts` hold its server name; among several, or with
-    none, the realm's PLMN, then `imsi_ranges`, then `gid1` decide. The most specific match wins.
+    A request belongs to the tenant whose `hosts` hold its host name; among several, or with none,
+    its own `paths`, then the realm's PLMN, then `imsi_ranges`, then `gid1` decide. The most
+    specific match wins.
     """
 
     id: str  # lower-case letters, digits and `-`; the first part of every key
@@ -177,7 +178,7 @@ class Tenant(Section, frozen=True, kw_only=True):
     hosts: tuple[str, ...] = ()
     imsi_ranges: tuple[str, ...] = ()  # "001010000000001-001010000999999", ends included
     gid1: tuple[str, ...] = ()  # hexadecimal, compared without case
-    paths: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()  # its own, besides device.paths, which say nothing of a tenant
     default_language: str = "en"
     prefer_json: bool = False  # when Accept allows both
     authentication: Authentication = Authentication()

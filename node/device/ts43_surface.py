@@ -42,32 +42,42 @@ class Ts43Surface:
         """Use a new configuration for the requests to come."""
         self._tenants = tenants
         own = (path for tenant in tenants for path in tenant.paths)
-        self._paths = frozenset(path.encode() for path in (*paths, *own))
+        self._paths = {path.encode(): path for path in (*paths, *own)}
 
     def handle(self, request: HttpRequest, exchange: Exchange) -> None:
         """Serve one request."""
-        if request.target.partition(b"?")[0] not in self._paths:
-            self._counters.bad_input("ts43", "unknown path")
-            return exchange.answer(text_response(404, "nothing is served at this path"))
+        path = self._paths.get(request.target.partition(b"?")[0])
+        if path is None:
+            return self._not_here(exchange)
         try:
             parsed = parse_request(request)
             if isinstance(parsed, EapRelayAnswer):
                 self._sessions.relay(parsed, exchange, request)
             else:
-                self._serve(parsed, exchange, request)
+                self._serve(parsed, exchange, request, path)
         except RequestError as error:
             self._counters.bad_input("ts43", error.text)
             exchange.answer(error.response())
 
-    def _serve(self, request: Ts43Request, exchange: Exchange, http: HttpRequest) -> None:
+    def _not_here(self, exchange: Exchange) -> None:
+        self._counters.bad_input("ts43", "unknown path")
+        exchange.answer(text_response(404, "nothing is served at this path"))
+
+    def _serve(
+        self, request: Ts43Request, exchange: Exchange, http: HttpRequest, path: str
+    ) -> None:
         tenant = self._tenants.find(
             exchange.server_name,
             Nai(request.eap_id) if request.eap_id else None,
             request.imsi or None,
             request.gid1 or None,
             request.token or None,
+            path,
         )
         if tenant is None:
+            if not self._tenants.serve(exchange.server_name, path):
+                # The host of one tenant with the path of another: nobody is meant.
+                return self._not_here(exchange)
             return self._refuse_foreign(request, exchange, http)
         request.check_version(tenant.versions)
         otherwise = partial(self._without_token, tenant, request, exchange, http)

@@ -105,6 +105,51 @@ def test_the_realm_of_the_eap_identity_names_the_network(
     assert identity(ALL.find(host, given)) == expected
 
 
+AT_PATHS = tenants(
+    Tenant(id="a", plmns=("00101",), hosts=("a.example",), paths=("/a", "/both")),
+    Tenant(id="b", plmns=("00101",), hosts=("b.example", "both.example"), paths=("/b", "/both")),
+    Tenant(id="c", plmns=("00101",), hosts=("c.example", "both.example"), paths=("/c",)),
+    Tenant(id="any", plmns=("00102",), paths=("/any",)),
+)
+
+
+@pytest.mark.parametrize(
+    ("host", "path", "imsi", "expected"),
+    [
+        ("both.example", "/b", MNO_IMSI, "b"),  # the path tells two tenants of one host apart
+        ("both.example", "/c", MNO_IMSI, "c"),
+        ("both.example", "/c", None, "c"),
+        ("both.example", "/", MNO_IMSI, None),  # and nothing else does
+        ("both.example", "/both", MNO_IMSI, "b"),
+        ("", "/b", MNO_IMSI, "b"),  # no host, or one of nobody
+        ("unknown.example", "/b", MNO_IMSI, "b"),
+        ("", "/both", MNO_IMSI, None),
+        ("a.example", "/a", MNO_IMSI, "a"),
+        ("a.example", "/b", MNO_IMSI, None),  # the host is of one, the path of another
+        ("c.example", "/both", None, None),
+        ("a.example", "/", MNO_IMSI, "a"),  # a path of nobody says nothing
+        ("a.example", "/elsewhere", MNO_IMSI, "a"),
+        ("a.example", "/any", "001020000000001", "any"),  # who names no host is behind every one
+        ("", "/any", None, "any"),
+        ("", "/any", MNO_IMSI, None),  # a path makes nobody a subscriber
+        ("", "/b", "001020000000001", None),
+    ],
+)
+def test_an_own_path_comes_after_the_host_and_before_the_network(
+    host: str, path: str, imsi: str | None, expected: str | None
+) -> None:
+    """MT-54, Q-TR-13."""
+    assert identity(AT_PATHS.find(host, imsi=imsi, path=path)) == expected
+
+
+def test_a_path_behind_the_host_of_another_tenant_serves_nobody() -> None:
+    """MT-54."""
+    assert AT_PATHS.serve("a.example", "/a")
+    assert AT_PATHS.serve("a.example", "/")
+    assert AT_PATHS.serve("", "/b")
+    assert not AT_PATHS.serve("a.example", "/b")
+
+
 def test_the_imsi_of_the_eap_identity_goes_before_the_parameter() -> None:
     assert identity(ALL.find(SHARED, nai(MVNO_IMSI), MNO_IMSI)) == "mvno"
 
@@ -186,6 +231,7 @@ def test_a_tenant_is_found_by_its_id() -> None:
 
 HOSTS = ("a.example", "b.example", "")
 PLMNS = ("00101", "00102", "310410")
+PATHS = ("/a", "/b", "/")
 
 
 def ranges_of(plmns: tuple[str, ...]) -> st.SearchStrategy[tuple[str, ...]]:
@@ -209,6 +255,7 @@ def tenant(draw: st.DrawFn, name: str) -> Tenant:
         hosts=tuple(draw(st.lists(st.sampled_from(HOSTS[:2]), max_size=2, unique=True))),
         imsi_ranges=draw(ranges_of(plmns)),
         gid1=tuple(draw(st.lists(st.sampled_from(("A1", "B2")), max_size=1))),
+        paths=tuple(draw(st.lists(st.sampled_from(PATHS[:2]), max_size=1))),
     )
 
 
@@ -229,9 +276,11 @@ def test_no_request_reaches_a_tenant_that_excludes_its_imsi(data: st.DataObject)
     imsi = f"{plmn}{data.draw(st.integers(0, 10)):0{15 - len(plmn)}}"
     host = data.draw(st.sampled_from(HOSTS))
     token = data.draw(st.sampled_from((None, *(mint(one.id, imsi, bytes(32)) for one in some))))
-    found = every.find(host, None, imsi, data.draw(st.sampled_from((None, "A1", "B2"))), token)
+    gid1, path = (data.draw(st.sampled_from(values)) for values in ((None, "A1", "B2"), PATHS))
+    found = every.find(host, None, imsi, gid1, token, path)
     if found is not None:
         assert owns(found, imsi)
+        assert path in found.paths or not any(path in one.paths for one in some)
         claimed = {name for one in some for name in one.hosts}
         assert host not in claimed or not found.hosts or host in found.hosts
     for candidate in some:

@@ -133,11 +133,24 @@ def test_every_mistake_of_a_file_is_told_at_once(tmp_path: Path) -> None:
             "tenants[1].web-sheet-seconds: must be from 60",
         ),
         ("[[tenants]]\nid = 'b'\nplmns = ['00101']\n", "tenants[1]: nothing tells it from"),
+        (
+            "[[tenants]]\nid = 'b'\nplmns = ['00102']\npaths = ['/b', '/']\n",
+            "tenants[1].paths[1]: / is one of device.paths",
+        ),
     ],
 )
 def test_a_mistake_is_told_with_its_path(tmp_path: Path, addition: str, problem: str) -> None:
     (told,) = problems(tmp_path, GOOD + addition)
     assert problem in told
+
+
+def test_paths_of_their_own_tell_two_tenants_apart(tmp_path: Path) -> None:
+    one, other = (
+        f"[[tenants]]\nid = '{name}'\nplmns = ['00103']\npaths = ['/{name}']\n" for name in "bc"
+    )
+    assert len(load(write(tmp_path, GOOD + one + other)).tenants) == 3
+    (told,) = problems(tmp_path, GOOD + one + other.replace("/c", "/b"))
+    assert "tenants[2]: nothing tells it from tenants[1]" in told
 
 
 def test_a_wrong_value_hides_no_clash_of_the_good_ones(tmp_path: Path) -> None:

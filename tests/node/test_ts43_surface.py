@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from actors.tenants import Tenants
-from config.model import Config, Diameter, Tenant, Versions
+from config.model import Authentication, Config, Diameter, Tenant, Versions
 from node.device.ts43_surface import Ts43Surface
 from protocols.http.message import HttpRequest, HttpResponse
 from tests.actors.session.session_bench import IMEI, NAI, FakeExchange
@@ -90,6 +91,36 @@ async def test_an_identity_goes_to_the_aaa_on_every_path_of_the_protocol(door: D
     assert door.ask("/?" + QUERY) is None
     assert door.ask("/des/ts43?" + QUERY) is None
     assert len(door.office.aaa.asked) == 2
+
+
+async def test_the_path_of_one_tenant_behind_the_host_of_another_is_404(door: Door) -> None:
+    """MT-54: before anybody is asked who it is."""
+    response = door.ask("/des/ts43?" + QUERY, server_name="old")
+    assert response is not None
+    assert response.status == 404
+    assert door.office.aaa.asked == []
+
+
+async def test_an_own_path_tells_the_tenants_of_one_host_apart(door: Door) -> None:
+    """MT-54, Q-TR-13."""
+    both = tuple(
+        Tenant(
+            id=name,
+            plmns=("00101",),
+            hosts=("localhost",),
+            paths=(f"/{name}",),
+            authentication=Authentication(destination_realm=f"{name}.example"),
+        )
+        for name in ("one", "two")
+    )
+    door.surface.reload(Tenants(msgspec.structs.replace(CONFIG, tenants=both)), ("/",))
+    for path in ("/one", "/two"):
+        assert door.ask(f"{path}?{QUERY}") is None
+    realms = [der.destination_realm for der in door.office.aaa.asked]
+    assert realms == [b"one.example", b"two.example"]
+    between = door.ask(f"/?{QUERY}")
+    assert between is not None
+    assert between.status == 403
 
 
 async def test_a_request_without_authentication_is_asked_for_it(door: Door) -> None:
