@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.session.cookie import CookieSeal, ResumePoint
+from actors.session.cookie import CookieSeal
 from actors.session.user_data import PARAMETER, UserData, UserDataSeal, in_form
+from tests.actors.session.test_cookie import POINT
 
 KEY, OLD_KEY = bytes(range(32)), bytes(range(1, 33))
 NOW = 1_790_000_000.0
@@ -106,23 +107,9 @@ def test_a_rotated_key_still_opens_and_a_removed_one_does_not() -> None:
 
 
 def test_a_cookie_is_no_user_data_nor_the_other_way_round() -> None:
-    point = ResumePoint(
-        expires=int(NOW) + 60,
-        tenant="mno",
-        session_id=b"ecs1.x;1;1;ecs1-1",
-        aaa_host=b"aaa1.x",
-        aaa_state=b"",
-        eap_id="0001010000000001@x",
-        eap_identifier=1,
-        eap_type=23,
-        version=(8, 0),
-        apps=("ap2004",),
-        terminal_id="350000000000018",
-        app_name="",
-    )
     cookies = CookieSeal((KEY,))
     symbols = str.maketrans("3456789bdfghlmnp", "0123456789abcdef")
-    assert sealer(KEY).open(cookies.seal(point, bytes(12)).translate(symbols), NOW) is None
+    assert sealer(KEY).open(cookies.seal(POINT, bytes(12)).translate(symbols), NOW) is None
     back = str.maketrans("0123456789abcdef", "3456789bdfghlmnp")
     assert cookies.open(sealer(KEY).seal(DATA).translate(back), NOW) is None
 
