@@ -106,7 +106,9 @@ class Node:
         )
         self.router.on_server_request = self.sessions.serve_aaa
         self.surface = Ts43Surface(self.sessions, self.counters, self.tenants, config.device.paths)
-        self.listener = DeviceListener(config.device, self.surface.handle, self.turn)
+        self.listener = DeviceListener(
+            config.device, self.surface.handle, self.turn, hosts=tenant_hosts(config)
+        )
         self.supervisor = Supervisor("node", crashed=_crashed)
         self.explainer = Explainer(self.watched_store, self.tenants, time.time)
         self.management = Management(
@@ -202,12 +204,17 @@ class Node:
         self.explainer.tenants = self.tenants
         self.sessions.reload(fresh.sessions, self.tenants, self._seal, self._user_data)
         self.router.reload(fresh.diameter)
-        problems = self.listener.reload_certificates(fresh.device.certificates)
+        problems = self.listener.reload(fresh.device, tenant_hosts(fresh))
         if problems:
             _log.error("certificates not reloaded", problems=problems)
         # Also what an earlier reload changed and this one did not.
         needs_restart = differences(self._started_with, fresh).restart
         _log.info("configuration reloaded", changed=changed, needs_restart=needs_restart)
+
+
+def tenant_hosts(config: Config) -> list[str]:
+    """The names that all tenants are reached by."""
+    return [host for tenant in config.tenants for host in tenant.hosts]
 
 
 def cookie_keys(config: Config) -> tuple[bytes, ...]:

@@ -14,6 +14,7 @@ from typing import Final, Protocol
 import trio
 
 from actors.runtime.timers import Timer, TimerWheel
+from node.device.authority import AuthorityRefused, name_of
 from node.device.exchange import Exchange
 from node.device.statistics import DeviceCounters
 from node.device.tls import ServerCertificates
@@ -77,6 +78,7 @@ class DeviceConnection:
     """
 
     __slots__ = (
+        "_authority",
         "_cause",
         "_closed",
         "_due",
@@ -84,6 +86,7 @@ class DeviceConnection:
         "_lingered",
         "_lingering",
         "_machine",
+        "_name",
         "_own_deadline",
         "_owner",
         "_timer",
@@ -109,6 +112,8 @@ class DeviceConnection:
         self._lingered = 0
         self._closed = False
         self._cause = ""
+        self._authority: bytes | None = None  # of the request before, and the name that it meant
+        self._name = ""
         self._own_deadline = now + owner.handshake_seconds  # handshake, stalled write, lingering
         self._due = math.inf  # when the timer looks at the deadlines
         self._timer: Timer | None = None
@@ -124,11 +129,6 @@ class DeviceConnection:
     def socket(self) -> socket.socket:
         """The non-blocking socket."""
         return self._transport.socket
-
-    @property
-    def server_name(self) -> str:
-        """SNI, lower case; empty when the client sent none."""
-        return self._transport.server_name
 
     # --- input ----------------------------------------------------------------------------------
 
@@ -179,14 +179,29 @@ class DeviceConnection:
                 if gone is not None:
                     self._owner.lost(gone)
                 continue
-            exchange = Exchange(self, stream_id)
-            self._exchanges[stream_id] = exchange
             self._owner.counters.requests += 1
+            exchange = Exchange(self, stream_id, self._name)
+            self._exchanges[stream_id] = exchange
             try:
+                if request.authority != self._authority:
+                    self._read_authority(request.authority, exchange)
                 self._owner.handle(request, exchange)
+            except AuthorityRefused as refused:
+                self._count(f"status_{refused.status}")
+                exchange.answer(refused.response())
             except Exception as error:  # a bug of the handler: this request alone pays for it
                 self._owner.crashed(error)
                 exchange.answer(_our_fault())
+
+    def _read_authority(self, authority: bytes, exchange: Exchange) -> None:
+        """Find out what the authority of a request means, when it differs from the last one's."""
+        transport = self._transport
+        name = name_of(authority, transport.server_name, transport.covered)
+        self._authority = authority
+        exchange.server_name = self._name = name
+
+    def _count(self, name: str) -> None:
+        self._owner.counters.protocol_errors[f"http{self.http_version[0]}_{name}"] += 1
 
     def _peer_ended(self, now: float) -> None:
         """Nothing more will come: the peer left, or TLS failed."""

@@ -12,9 +12,6 @@ class Answerable(Protocol):
     peer: str
     http_version: str
 
-    @property
-    def server_name(self) -> str: ...
-
     def respond(self, stream_id: int, response: HttpResponse) -> None:
         """Answer one request."""
         ...
@@ -26,22 +23,19 @@ class Exchange:
     Attributes:
         gone: the stream was reset or the connection died before the answer.
         answered: the answer was given.
+        server_name: the host that the request is for, lower case; see `authority.name_of`.
         on_gone: set by whoever has work under way for it: called once when it is gone.
     """
 
-    __slots__ = ("_connection", "_stream_id", "answered", "gone", "on_gone")
+    __slots__ = ("_connection", "_stream_id", "answered", "gone", "on_gone", "server_name")
 
-    def __init__(self, connection: Answerable, stream_id: int) -> None:
+    def __init__(self, connection: Answerable, stream_id: int, server_name: str) -> None:
         self._connection = connection
         self._stream_id = stream_id
+        self.server_name = server_name
         self.gone = False
         self.answered = False
         self.on_gone: Callable[[], None] | None = None
-
-    @property
-    def server_name(self) -> str:
-        """The name of the TLS handshake (SNI), lower case; empty when the client sent none."""
-        return self._connection.server_name
 
     @property
     def peer(self) -> str:

@@ -8,7 +8,7 @@ a third of the memory of a task per connection (measured).
 """
 
 import select
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Final
 
 import structlog
@@ -16,7 +16,6 @@ import trio
 
 from actors.runtime.timers import TimerWheel
 from actors.runtime.turn import Turn
-from config.model import Certificate
 from config.model import DeviceListener as Settings
 from node.device.connection import Handle
 from node.device.listening import ListeningSockets
@@ -41,6 +40,7 @@ class DeviceListener:
         handle: Handle,
         turn: Turn,
         *,
+        hosts: Iterable[str] = (),
         reuse_port: bool = False,
     ) -> None:
         """Load the certificates; nothing listens yet.
@@ -50,6 +50,8 @@ class DeviceListener:
             handle: called for each complete request; must not wait. What it raises is counted and
                 answered 503.
             turn: ended after each batch of input. The listener's flusher is registered here.
+            hosts: names of tenants, which a client without SNI may ask for besides those of the
+                certificates.
             reuse_port: share the port with other processes (SO_REUSEPORT).
 
         Raises:
@@ -58,7 +60,7 @@ class DeviceListener:
         self._config = config
         self._turn = turn
         self._reuse_port = reuse_port
-        self._certificates = ServerCertificates(config.certificates)
+        self._certificates = ServerCertificates(config.certificates, hosts)
         self._counters = DeviceCounters()
         self._wheel = TimerWheel(turn)
         self._connections = OpenConnections(
@@ -140,14 +142,21 @@ class DeviceListener:
         self._connections.close_all("drained")
         self._turn.end()
 
-    def reload_certificates(self, certificates: Sequence[Certificate]) -> tuple[str, ...]:
-        """Use these certificates for connections to come; open ones keep theirs.
+    def reload(self, config: Settings, hosts: Iterable[str] = ()) -> tuple[str, ...]:
+        """Use other limits, times and certificates for connections to come; open ones keep theirs.
+
+        Addresses and backlog stay what they are until a restart.
+
+        Args:
+            config: [device].
+            hosts: names of tenants.
 
         Returns:
-            What is wrong: then nothing changed. Empty when they are in use.
+            What is wrong with the certificates: then the old ones stay. Empty when all is in use.
         """
+        self._connections.reload(config)
         try:
-            self._certificates.reload(certificates)
+            self._certificates.reload(config.certificates, hosts)
         except CertificateError as error:
             self._counters.failed_reloads += 1
             _log.error("certificates not reloaded", problems=list(error.problems))

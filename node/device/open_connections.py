@@ -43,18 +43,22 @@ class OpenConnections:
         self.counters = counters
         self.draining = False
         self.handle = handle
-        self.handshake_seconds = settings.handshake_seconds
-        self.limits = http_limits(settings)
         self.wheel = wheel
         self.by_descriptor: dict[int, DeviceConnection] = {}
         self.handshaking: dict[DeviceConnection, None] = {}  # oldest first
-        self._max_connections = settings.max_connections
-        self._max_handshakes = settings.max_handshakes
         self._turn = turn
         self._epoll: select.epoll | None = None
         self._changed: list[DeviceConnection] = []
         self._lost_while_flushing = False
         self._empty = trio.Event()
+        self.reload(settings)
+
+    def reload(self, settings: Settings) -> None:
+        """Use these limits for connections to come, and for how many there may be."""
+        self.handshake_seconds = settings.handshake_seconds
+        self.limits = http_limits(settings)
+        self._max_connections = settings.max_connections
+        self._max_handshakes = settings.max_handshakes
 
     def open(self, epoll: select.epoll) -> None:
         """Connections to come stand in `epoll`."""

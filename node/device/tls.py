@@ -6,7 +6,7 @@ Source: RFC 8446 and RFC 5246 with RFC 9113 §9.2 (what HTTP/2 forbids), RFC 606
 
 import ssl
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Final, cast
 from cryptography import x509
 
 from config.model import Certificate
+from node.device.authority import CoveredNames
 
 ALPN: Final = ("h2", "http/1.1")
 # RFC 9113 §9.2.2: ephemeral keys and AEAD only. TLS 1.3 suites are not named here.
@@ -33,10 +34,28 @@ class CertificateError(Exception):
         self.problems = tuple(problems)
 
 
+class DeviceContext(ssl.SSLContext):
+    """What the connections of one certificate share.
+
+    Attributes:
+        covered: its names: what a client that asked for one of them may ask for as well.
+        all_covered: of every certificate and tenant: a client without SNI could not choose.
+    """
+
+    covered: CoveredNames
+    all_covered: CoveredNames
+
+
 class DeviceTls(ssl.SSLObject):
     """One TLS connection and the name that its client asked for."""
 
     server_name: str = ""  # lower case, empty when the client sent none
+
+    @property
+    def covered(self) -> CoveredNames:
+        """The names that the connection may be used for besides the one asked for."""
+        context = cast("DeviceContext", self.context)
+        return context.covered if self.server_name else context.all_covered
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,29 +71,30 @@ class CertificateStatistics:
 class ServerCertificates:
     """What new connections are offered."""
 
-    def __init__(self, certificates: Sequence[Certificate]) -> None:
+    def __init__(self, certificates: Sequence[Certificate], hosts: Iterable[str] = ()) -> None:
         """Load all of them.
 
         Args:
             certificates: the first without hosts is the default one, else the first.
+            hosts: further names that a client without SNI may ask for.
 
         Raises:
             CertificateError: there is none, or one cannot be used.
         """
-        self._context, self._expiries = _load(certificates)
+        self._context, self._expiries = _load(certificates, hosts)
 
     def wrap(self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -> DeviceTls:
         """The server's end of a new connection."""
         wrapped = self._context.wrap_bio(incoming, outgoing, server_side=True)
         return cast("DeviceTls", wrapped)  # `sslobject_class` says so
 
-    def reload(self, certificates: Sequence[Certificate]) -> None:
+    def reload(self, certificates: Sequence[Certificate], hosts: Iterable[str] = ()) -> None:
         """Load anew for connections to come.
 
         Raises:
             CertificateError: one cannot be used; the old ones stay, all of them.
         """
-        self._context, self._expiries = _load(certificates)
+        self._context, self._expiries = _load(certificates, hosts)
 
     def statistics(self) -> tuple[CertificateStatistics, ...]:
         """Each certificate and how long it lasts."""
@@ -82,16 +102,19 @@ class ServerCertificates:
         return tuple(CertificateStatistics(name, at - now) for name, at in self._expiries.items())
 
 
-def _load(certificates: Sequence[Certificate]) -> tuple[ssl.SSLContext, dict[str, float]]:
+def _load(
+    certificates: Sequence[Certificate], hosts: Iterable[str]
+) -> tuple[DeviceContext, dict[str, float]]:
     """The default context, which knows the others by host name; (name, wall-clock expiry)."""
     problems: list[str] = []
-    by_host: dict[str, ssl.SSLContext] = {}
+    by_host: dict[str, DeviceContext] = {}
+    names = list(hosts)
     expiries: dict[str, float] = {}
-    default: ssl.SSLContext | None = None
+    default: DeviceContext | None = None
     named_default = False
     for certificate in certificates:
         try:
-            context, expiry = _context(certificate)
+            context, expiry = _context(certificate, names)
         except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
             problems.append(f"{certificate.chain} with {certificate.key}: {_reason(error)}")
             continue
@@ -110,11 +133,13 @@ def _load(certificates: Sequence[Certificate]) -> tuple[ssl.SSLContext, dict[str
         raise CertificateError(problems)
     # A partial, not a method of ours: contexts of before a reload keep their own names.
     default.sni_callback = partial(_choose, by_host)
+    default.all_covered = CoveredNames(names)
     return default, expiries
 
 
-def _context(certificate: Certificate) -> tuple[ssl.SSLContext, float]:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+def _context(certificate: Certificate, names: list[str]) -> tuple[DeviceContext, float]:
+    """The context and its expiry; the names of the certificate are added to `names`."""
+    context = DeviceContext(ssl.PROTOCOL_TLS_SERVER)
     context.sslobject_class = DeviceTls
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(TLS_1_2_CIPHERS)
@@ -128,11 +153,22 @@ def _context(certificate: Certificate) -> tuple[ssl.SSLContext, float]:
     # A password, so that OpenSSL does not ask the terminal for that of an encrypted key.
     context.load_cert_chain(certificate.chain, certificate.key, password="")
     chain = x509.load_pem_x509_certificates(Path(certificate.chain).read_bytes())
+    own = [*certificate.hosts, *_dns_names(chain[0])]
+    context.covered = CoveredNames(own)
+    names += own
     return context, min(one.not_valid_after_utc.timestamp() for one in chain)
 
 
+def _dns_names(leaf: x509.Certificate) -> list[str]:
+    try:
+        names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return []
+    return names.get_values_for_type(x509.DNSName)
+
+
 def _choose(
-    by_host: Mapping[str, ssl.SSLContext],
+    by_host: Mapping[str, DeviceContext],
     connection: ssl.SSLSocket | ssl.SSLObject,
     name: str | None,
     _default: ssl.SSLContext,

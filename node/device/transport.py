@@ -9,6 +9,7 @@ import socket
 import ssl
 from typing import Final
 
+from node.device.authority import CoveredNames
 from node.device.tls import DeviceTls, ServerCertificates
 
 RECEIVE_OCTETS: Final = 65_536  # of one `recv`; level-triggered readiness brings the rest
@@ -46,6 +47,11 @@ class TlsTransport:
     def server_name(self) -> str:
         """SNI, lower case; empty when the client sent none."""
         return self._tls.server_name
+
+    @property
+    def covered(self) -> CoveredNames:
+        """The names that the connection may be used for besides the one of the handshake."""
+        return self._tls.covered
 
     @property
     def handshake_done(self) -> bool:

@@ -6,6 +6,7 @@ CRLF only, no obsolete folding, no blank before a colon, no list in Content-Leng
 
 from typing import Final
 
+from protocols.http.authority import host_of
 from protocols.http.message import HttpRequest
 from protocols.http1.errors import BadRequest
 
@@ -153,10 +154,14 @@ def _apply(head: Head, fields: list[tuple[bytes, bytes]]) -> None:
             raise BadRequest(417, "expectation")
     # §9.3; "close" wins over "keep-alive".
     head.keep_alive = b"close" not in options and (not head.is_http_1_0 or b"keep-alive" in options)
-    if host is None and not head.is_http_1_0:
-        raise BadRequest(400, "host missing")  # §3.2
-    if not head.request.authority:  # §3.2.2: the absolute form wins over Host
+    # §3.2; RFC 9110 §4.2.2: a host that is empty means none, which https does not have. What
+    # else is wrong with a host is found by whoever knows which ones are served.
+    if not host and not head.is_http_1_0:
+        raise BadRequest(400, "host missing")
+    if not head.request.authority:
         head.request.authority = host or b""
+    elif host and host_of(host) is None:  # §3.2.2: the absolute form wins over Host
+        raise BadRequest(400, "host malformed")
     if codings:
         # §6.1, §6.3: with Content-Length, or in HTTP/1.0, this is how requests are smuggled.
         if length is not None or head.is_http_1_0:

@@ -63,6 +63,7 @@ _NUL: Final = 0x00
 _LF: Final = 0x0A
 _CR: Final = 0x0D
 _MAX_LENGTH_DIGITS: Final = 15
+_HTTPS_PORT: Final = b":443"
 
 
 def build_request(fields: list[Field]) -> tuple[HttpRequest, int]:
@@ -118,11 +119,19 @@ def build_request(fields: list[Field]) -> tuple[HttpRequest, int]:
     # §8.5: CONNECT has neither; it is refused by its status, not as malformed.
     if not (scheme and path) and method != b"CONNECT":
         raise MalformedRequest(":scheme or :path missing or empty")
-    if host is not None and authority is None:
-        authority = host
-    elif host is not None and authority is not None and host.lower() != authority.lower():
-        raise WrongAuthority("host and :authority differ")
+    if host is not None:
+        if authority is None:
+            authority = host
+        elif host != authority and not _agree(host, authority):
+            raise WrongAuthority("host and :authority differ")
+    if authority == b"":  # RFC 9110 §4.2.2: https has no empty host
+        raise WrongAuthority("host empty")
     return HttpRequest(method, path or b"", authority or b"", headers), length
+
+
+def _agree(host: bytes, authority: bytes) -> bool:
+    """§8.3.1: compared as RFC 3986 §6.2 normalizes them."""
+    return host.lower().removesuffix(_HTTPS_PORT) == authority.lower().removesuffix(_HTTPS_PORT)
 
 
 def _check_name(name: bytes) -> None:

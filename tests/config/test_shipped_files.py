@@ -104,6 +104,15 @@ APPLIED = {
     "node.cookie-keys",
     "node.drain-seconds",
     "device.certificates",  # connections to come
+    "device.max-connections",
+    "device.max-handshakes",
+    "device.handshake-seconds",
+    "device.idle-seconds",
+    "device.request-seconds",
+    "device.max-streams",
+    "device.max-header-octets",
+    "device.max-body-octets",
+    "device.max-queued-octets",
     "device.paths",
     "diameter.peers",  # those that changed connect anew
     "diameter.connect-seconds",  # the next connection

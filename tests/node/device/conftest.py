@@ -35,6 +35,7 @@ async def listening(lab: Lab) -> AsyncIterator[Listening]:
         certificates: Sequence[Certificate] | None = None,
         *,
         bugs_expected: bool = False,
+        hosts: Sequence[str] = (),
         **settings: object,
     ) -> AsyncIterator[Running]:
         running = Running(lab, handle)
@@ -43,7 +44,8 @@ async def listening(lab: Lab) -> AsyncIterator[Listening]:
             certificates=tuple(certificates or (lab.certificate(),)),
         )
         config = msgspec.structs.replace(config, **settings)
-        running.listener = DeviceListener(config, running.handle, running.turn)
+        running.config = config
+        running.listener = DeviceListener(config, running.handle, running.turn, hosts=hosts)
         async with trio.open_nursery() as nursery:
             (running.address,) = await nursery.start(running.listener.run)
             running.port = int(running.address.rpartition(":")[2])

@@ -7,10 +7,12 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Protocol
 
+import msgspec
 import trio
 
 from actors.runtime.turn import Turn
 from config.model import Certificate
+from config.model import DeviceListener as Settings
 from node.device.certificates import make_lab_certificates
 from node.device.exchange import Exchange
 from node.device.listener import DeviceListener
@@ -51,6 +53,7 @@ class Running:
         self.crashes: list[Exception] = []
         self.turn = Turn(self.crashes.append)
         self._handle = handle or answer_with_target
+        self.config: Settings
         self.listener: DeviceListener
         self.address = ""
         self.port = 0
@@ -61,13 +64,21 @@ class Running:
         self.exchanges.append(exchange)
         self._handle(request, exchange)
 
+    def reload(self, hosts: Sequence[str] = (), **settings: object) -> tuple[str, ...]:
+        """Have the listener use other settings."""
+        self.config = msgspec.structs.replace(self.config, **settings)
+        return self.listener.reload(self.config, hosts)
+
     async def connect(self) -> trio.SocketStream:
         client = await trio.open_tcp_stream("127.0.0.1", self.port)
         self.clients.append(client)
         return client
 
     async def connect_tls(
-        self, *alpn: str, server_name: str = "localhost", context: ssl.SSLContext | None = None
+        self,
+        *alpn: str,
+        server_name: str | None = "localhost",
+        context: ssl.SSLContext | None = None,
     ) -> Stream:
         tls = trio.SSLStream(
             await self.connect(),
@@ -135,5 +146,6 @@ class Listening(Protocol):
         certificates: Sequence[Certificate] | None = None,
         *,
         bugs_expected: bool = False,
+        hosts: Sequence[str] = (),
         **settings: object,
     ) -> AbstractAsyncContextManager[Running]: ...

@@ -38,7 +38,7 @@ async def test_the_certificate_follows_the_name_and_the_exchange_knows_it(
         ):
             tls = await running.connect_tls(server_name=name, context=source.client_context())
             assert common_name(tls) == subject
-            await tls.send_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+            await tls.send_all(b"GET / HTTP/1.1\r\nhost: %b\r\n\r\n" % name.encode())
             await read_response(tls)
         assert [one.server_name for one in running.exchanges] == ["localhost", "mvno.example"]
 
@@ -57,9 +57,10 @@ async def test_an_unknown_or_missing_name_gets_the_default_certificate(
         context.check_hostname = False
         tls = await running.connect_tls(server_name=server_name, context=context)
         assert common_name(tls) == "aes.mnc001.mcc001.pub.3gppnetwork.org"
-        await tls.send_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+        host = server_name or "localhost"
+        await tls.send_all(b"GET / HTTP/1.1\r\nhost: %b\r\n\r\n" % host.encode())
         await read_response(tls)
-        assert running.exchanges[0].server_name == (server_name or "")
+        assert running.exchanges[0].server_name == host
 
 
 async def test_http_2_works_with_a_certificate_chosen_by_name(
@@ -78,13 +79,13 @@ async def test_a_reload_is_for_new_connections_and_drops_no_open_one(
 ) -> None:
     async with listening() as running:
         old = await running.connect_tls()
-        assert running.listener.reload_certificates((other_lab.certificate(),)) == ()
+        assert running.reload(certificates=(other_lab.certificate(),)) == ()
         new = await running.connect_tls(
             server_name="mvno.example", context=other_lab.client_context()
         )
         assert common_name(new) == "mvno.example"
-        for tls in (old, new):
-            await tls.send_all(b"GET /still HTTP/1.1\r\nhost: x\r\n\r\n")
+        for tls, host in ((old, b"localhost"), (new, b"mvno.example")):
+            await tls.send_all(b"GET /still HTTP/1.1\r\nhost: %b\r\n\r\n" % host)
             assert (await read_response(tls))[1] == b"/still"
 
 
@@ -94,7 +95,7 @@ async def test_a_reload_in_the_middle_of_a_handshake_does_no_harm(
     async with listening() as running:
         raw = await running.connect()
         await running.until(lambda now: now.handshakes_in_progress == 1)
-        assert running.listener.reload_certificates((other_lab.certificate(),)) == ()
+        assert running.reload(certificates=(other_lab.certificate(),)) == ()
         tls = trio.SSLStream(raw, lab.client_context(), server_hostname="localhost")
         await tls.do_handshake()
         assert common_name(tls) == "aes.mnc001.mcc001.pub.3gppnetwork.org"
@@ -115,7 +116,7 @@ async def test_a_broken_reload_keeps_the_old_certificates_and_says_what_is_wrong
             ((lab.certificate(["a.example"]), lab.certificate(["A.example"])), "already"),
             ((), "no certificate"),
         ):
-            (problem,) = running.listener.reload_certificates(broken)
+            (problem,) = running.reload(certificates=broken)
             assert text in problem
         tls = await running.connect_tls()
         assert common_name(tls) == "aes.mnc001.mcc001.pub.3gppnetwork.org"
@@ -157,7 +158,7 @@ async def test_both_versions_of_tls_are_served(
         context.minimum_version = context.maximum_version = version
         tls = await running.connect_tls(context=context)
         assert tls.version() == version.name.replace("_", ".")
-        await tls.send_all(b"GET /v HTTP/1.1\r\nhost: x\r\n\r\n")
+        await tls.send_all(b"GET /v HTTP/1.1\r\nhost: localhost\r\n\r\n")
         assert (await read_response(tls))[1] == b"/v"
 
 
@@ -220,7 +221,7 @@ async def test_tls_1_1_is_refused(listening: Listening) -> None:
 async def test_no_session_tickets_are_sent_over_tls_1_3(listening: Listening) -> None:
     async with listening() as running:
         tls = await running.connect_tls()
-        await tls.send_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+        await tls.send_all(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n")
         await read_response(tls)
         assert not tls._ssl_object.session.has_ticket
 
@@ -256,7 +257,7 @@ async def test_garbage_ends_that_connection_alone(listening: Listening, garbage:
         await raw.aclose()
         await running.until(lambda now: now.open == 1)
         assert sum(running.listener.statistics().handshakes_failed.values()) == 1
-        await good.send_all(b"GET /good HTTP/1.1\r\nhost: x\r\n\r\n")
+        await good.send_all(b"GET /good HTTP/1.1\r\nhost: localhost\r\n\r\n")
         assert (await read_response(good))[1] == b"/good"
 
 
@@ -300,7 +301,7 @@ async def test_garbage_after_the_handshake_gets_an_alert_and_tells_the_waiting(
 ) -> None:
     async with listening(answer_later) as running:
         tls = await running.connect_tls()
-        await tls.send_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+        await tls.send_all(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n")
         await running.until(lambda now: now.requests == 1)
         told: list[str] = []
         running.exchanges[0].on_gone = lambda: told.append("gone")
@@ -360,5 +361,5 @@ async def test_a_server_name_that_is_not_ascii_does_no_harm(listening: Listening
         await running.until(lambda now: now.open == 0)
         assert sum(running.listener.statistics().handshakes_failed.values()) == 1
         good = await running.connect_tls()
-        await good.send_all(b"GET /good HTTP/1.1\r\nhost: x\r\n\r\n")
+        await good.send_all(b"GET /good HTTP/1.1\r\nhost: localhost\r\n\r\n")
         assert (await read_response(good))[1] == b"/good"

@@ -5,6 +5,7 @@ import socket
 import msgspec
 import pytest
 import trio
+from trio.testing import MockClock
 
 from actors.runtime.turn import Turn
 from config.model import DeviceListener as Settings
@@ -134,3 +135,48 @@ def test_the_limits_of_a_connection_are_those_of_the_configuration(lab: Lab) -> 
     assert (limits.max_header_octets, limits.max_body_octets) == (1_111, 2_222)
     assert limits.max_queued_octets == 3_333
     assert (limits.request_seconds, limits.idle_seconds) == (4.0, 5.0)
+
+
+async def test_a_reload_applies_limits_and_times_to_connections_to_come(
+    listening: Listening, mock_clock: MockClock
+) -> None:
+    large = b"POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\n" + b"x" * 100
+    async with listening(idle_seconds=15.0) as running:
+        old = await running.connect_tls()
+        await old.send_all(large)
+        await read_response(old)
+        assert running.reload(idle_seconds=5.0, max_body_octets=50) == ()
+        new = await running.connect_tls()
+        await new.send_all(GET)
+        await read_response(new)
+        await trio.testing.wait_all_tasks_blocked()
+        mock_clock.jump(5.1)
+        assert await new.receive_some() == b""
+        await old.send_all(large)
+        assert (await read_response(old))[0].startswith(b"HTTP/1.1 200")
+        another = await running.connect_tls()
+        await another.send_all(large)
+        assert (await read_response(another))[0].startswith(b"HTTP/1.1 413")
+
+
+async def test_a_reload_applies_to_how_many_connections_there_may_be(listening: Listening) -> None:
+    async with listening(max_connections=10) as running:
+        await running.connect_tls()
+        assert running.reload(max_connections=1) == ()
+        await running.connect()
+        await running.until(lambda now: now.pauses == {"max_connections": 1})
+
+
+async def test_a_reload_applies_to_handshakes_to_come(
+    listening: Listening, mock_clock: MockClock
+) -> None:
+    async with listening(handshake_seconds=10.0, max_handshakes=10) as running:
+        await running.connect()
+        await running.until(lambda now: now.handshakes_in_progress == 1)
+        assert running.reload(handshake_seconds=3.0, max_handshakes=2) == ()
+        for _ in range(2):
+            await running.connect()
+        await running.until(lambda now: now.pauses == {"max_handshakes": 1})
+        await trio.testing.wait_all_tasks_blocked()
+        mock_clock.jump(3.1)
+        await running.until(lambda now: now.handshakes_failed.get("timeout") == 1)

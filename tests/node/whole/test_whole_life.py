@@ -87,16 +87,16 @@ async def test_a_reload_says_what_it_could_not_take_over_until_the_restart(whole
         levels: list[str] = []
         node.node._set_log = lambda logging: levels.append(logging.level)
         with capture_logs() as lines:
-            node.rewrite({"device": {"idle-seconds": 99.0}, "sessions": {"finished-seconds": 9.0}})
+            node.rewrite({"device": {"backlog": 99}, "sessions": {"finished-seconds": 9.0}})
             node.node.reload()
             node.rewrite({"logging": {"level": "error"}})
             node.node.reload()
         assert [one["event"] for one in lines] == ["configuration reloaded"] * 2
         assert [one["changed"] for one in lines] == [
-            ("device.idle-seconds", "sessions.finished-seconds"),
+            ("device.backlog", "sessions.finished-seconds"),
             ("logging.level",),
         ]
-        assert [one["needs_restart"] for one in lines] == [("device.idle-seconds",)] * 2
+        assert [one["needs_restart"] for one in lines] == [("device.backlog",)] * 2
         assert levels == ["error"]
 
 

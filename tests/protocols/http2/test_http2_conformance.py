@@ -687,13 +687,40 @@ def test_8_3_1_host_stands_in_for_authority(client: RawClient) -> None:
     assert request.authority == b"b.example"
 
 
-def test_8_3_1_host_that_agrees_with_authority(client: RawClient) -> None:
-    assert client.request(1, (*GET, ("host", "A.Example"))).authority == b"a.example"
+@pytest.mark.parametrize("host", ["A.Example", "a.example:443"])
+def test_8_3_1_host_that_agrees_with_authority(client: RawClient, host: str) -> None:
+    assert client.request(1, (*GET, ("host", host))).authority == b"a.example"
+
+
+def test_8_3_1_a_request_without_authority_is_for_the_name_of_the_connection(
+    client: RawClient,
+) -> None:
+    assert client.request(1, (GET[0], GET[1], GET[3])).authority == b""
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        (GET[0], GET[1], GET[3], (":authority", "")),
+        (GET[0], GET[1], GET[3], ("host", "")),
+        (GET[0], GET[1], GET[3], (":authority", ""), ("host", "a.example")),
+    ],
+)
+def test_8_3_1_an_empty_host_is_answered_400(
+    client: RawClient, fields: tuple[tuple[str, str], ...]
+) -> None:
+    client.send(client.headers(1, fields))
+    assert client.events == []
+    assert client.answer(client.frames(), 1)[0] == 400
 
 
 @pytest.mark.parametrize(
     "hosts",
-    [(("host", "b.example"),), (("host", "a.example"), ("host", "a.example"))],
+    [
+        (("host", "b.example"),),
+        (("host", "a.example:8443"),),
+        (("host", "a.example"), ("host", "a.example")),
+    ],
 )
 def test_8_3_1_host_that_contradicts_authority_is_answered_400(
     client: RawClient, hosts: tuple[tuple[str, str], ...]
