@@ -5,11 +5,13 @@ from typing import Final
 
 from actors.entitlement.data_plan import decide_data_plan
 from actors.entitlement.decision import Decision, DecisionInput
-from actors.entitlement.not_offered import decline
+from actors.entitlement.not_offered import decline, declined_in_document
 from actors.entitlement.sms import decide_sms
 from actors.entitlement.voice import decide_voice
 from actors.entitlement.wifi_calling import decide_wifi_calling
 from protocols.ts43.applications import DATA_PLAN, SMS_OVER_IP, VOICE, WIFI_CALLING
+from protocols.ts43.operations import OPERATION_NAMES
+from protocols.ts43.request_error import Fault, RequestError
 
 APPS: Final[Mapping[str, Callable[[DecisionInput], Decision]]] = {
     VOICE: decide_voice,
@@ -23,3 +25,15 @@ def decide(app_id: str, given: DecisionInput) -> Decision:
     """What a device is told of one application, and why. Pure: same input, same decision."""
     row = APPS.get(app_id)
     return decline(app_id, given) if row is None else row(given)
+
+
+def check_operation(apps: tuple[str, ...], operation: str) -> None:
+    """Refuse a request that asks for operations alone, none of which is supported (§2.10).
+
+    Raises:
+        RequestError: OPERATION (405).
+    """
+    if operation in OPERATION_NAMES and not any(
+        app_id in APPS or declined_in_document(app_id, operation) for app_id in apps
+    ):
+        raise RequestError(Fault.OPERATION)

@@ -24,6 +24,7 @@ class DecisionInput:
         language: as `protocols.ts43.messages.language_of` chose it.
         now: Unix time in seconds.
         boost_type: of a real-time boost request, None for any other (§9.7).
+        operation: one of TS.43's; empty for none and for any other.
         notification_status: RegisterNotifStatus, None when the request had no notif_action.
     """
 
@@ -34,6 +35,7 @@ class DecisionInput:
     language: str
     now: float
     boost_type: int | None = None
+    operation: str = ""
     notification_status: int | None = None
 
 

@@ -55,6 +55,7 @@ def _key(apps: tuple[str, ...], given: DecisionInput) -> Hashable | None:
         given.entitlement_version,
         given.language,
         given.boost_type,
+        given.operation,
         given.notification_status,
         line.status.value,
         line.overrides,

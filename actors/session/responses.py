@@ -13,6 +13,7 @@ from actors.session.user_data import UserData, UserDataSeal, in_form
 from config.model import Tenant
 from protocols.http.message import HttpResponse, text_response
 from protocols.ts43.messages import language_of
+from protocols.ts43.operations import OPERATION_NAMES
 from protocols.ts43.request import EapRelayAnswer, Ts43Request
 from protocols.ts43.responses import document_response
 
@@ -49,6 +50,7 @@ def document(
         accept_language=request.accept_language,
         wall_clock=wall_clock,
         boost_type=request.boost_type,
+        operation=request.operation,
         notification_status=notification_status,
     )
     decisions = remembered.decide(request.apps, given)
@@ -89,9 +91,10 @@ def decision_input(
     accept_language: str,
     wall_clock: float,
     boost_type: int | None = None,
+    operation: str = "",
     notification_status: int | None = None,
 ) -> DecisionInput:
-    """What the decisions of one request are made from."""
+    """What the decisions of one request are made from; `operation` may be anything."""
     return DecisionInput(
         subscriber=subscriber,
         plan=plan,
@@ -100,6 +103,7 @@ def decision_input(
         language=language_of(accept_language, tenant.default_language, tenant.messages),
         now=wall_clock,
         boost_type=boost_type,
+        operation=operation if operation in OPERATION_NAMES else "",
         notification_status=notification_status,
     )
 

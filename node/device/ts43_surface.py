@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from functools import partial
 
 from actors.counters import Counters
+from actors.entitlement.applications import check_operation
 from actors.session.actor import FOREIGN
 from actors.session.messages import Exchange
 from actors.session.sessions import Sessions
@@ -80,6 +81,8 @@ class Ts43Surface:
                 return self._not_here(exchange)
             return self._refuse_foreign(request, exchange, http)
         request.check_version(tenant.versions)
+        if request.operation:
+            check_operation(request.apps, request.operation)
         otherwise = partial(self._without_token, tenant, request, exchange, http)
         if request.token and (tenant.authentication.token_skips_aaa or not request.eap_id):
             self._sessions.serve_with_token(tenant, request, exchange, http, otherwise)

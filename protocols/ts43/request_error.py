@@ -12,6 +12,7 @@ class Fault(Enum):
     """Why a request is refused before anybody looks at the subscriber: (status, text)."""
 
     METHOD = (405, "only GET and POST are served")
+    OPERATION = (405, "this operation is not supported")  # §2.10: known, and not supported
     TOO_LARGE = (413, "the request is too large")
     NOT_JSON = (400, "the body is not a JSON object")
     NO_PACKET = (400, "eap-relay-packet is missing")
@@ -48,7 +49,7 @@ class RequestError(Exception):
 
     def response(self) -> HttpResponse:
         """What the device gets."""
-        if self.fault is Fault.METHOD:
+        if self.status == 405:
             # RFC 9110 §15.5.6: a 405 names the methods that are allowed.
             return text_response(self.status, self.text, ((b"allow", b"GET, POST"),))
         return text_response(self.status, self.text)

@@ -8,31 +8,12 @@ from typing import Final
 
 from protocols.identity import Imsi, Nai
 from protocols.ts43.applications import application_ids
+from protocols.ts43.operations import OPERATIONS
 from protocols.ts43.request_error import Fault, RequestError
 
 MAX_BOOST_TYPE: Final = 255  # §9.1.2: one octet of TS 24.526
 MAX_IDENTIFIER_CHARACTERS: Final = 128  # terminal_id, app_name: both go into the session cookie
 MAX_VERSION_CHARACTERS: Final = 8
-
-# Texts compare without case (§1.7): each operation by its lower-case form.
-_OPERATIONS: Final = {
-    name.lower(): name
-    for name in (
-        "CheckEligibility",
-        "ManageSubscription",
-        "ManageService",
-        "AcquireConfiguration",
-        "AcquirePlan",
-        "AcquireTemporaryToken",
-        "GetPhoneNumber",
-        "VerifyPhoneNumber",
-        "GetSubscriberInfo",
-        "AcquireOperatorToken",
-        "ValidateOperatorToken",
-        "GetSubscriberDeviceInfo",
-        "Get3PAppInfo",
-    )
-}
 
 
 def read_apps(text: str) -> tuple[str, ...]:
@@ -112,7 +93,7 @@ def read_app_name(text: str) -> str:
 
 def read_operation(text: str) -> str:
     """`operation` in the spelling of TS.43, or as sent when it is none of them."""
-    return _OPERATIONS.get(text.lower(), text) if text else ""
+    return OPERATIONS.get(text.lower(), text) if text else ""
 
 
 def read_boost_type(text: str | None) -> int | None:

@@ -68,6 +68,7 @@ RELAY = b"application/vnd.gsma.eap-relay.v1.0+json"
         ("/?" + QUERY.replace("app=", "x="), "GET", b"", 400),
         ("/?" + QUERY.replace("2.0", "99.0"), "GET", b"", 406),  # T-10b
         ("/?" + QUERY.replace("ap2004", "ap9999"), "GET", b"", 400),  # T-10c
+        ("/?" + QUERY.replace("ap2004", "ap2014") + "&operation=getphonenumber", "GET", b"", 405),
         ("/", "POST", b"{not json", 400),  # EAP-21
         ("/", "POST", b'{"eap-relay-packet":"!!!"}', 400),
         ("/", "POST", b'["app"]', 400),

@@ -6,13 +6,14 @@ import msgspec
 import pytest
 
 from actors.backends.bss import SubscriberStatus
-from actors.entitlement.applications import APPS, decide
+from actors.entitlement.applications import APPS, check_operation, decide
 from actors.entitlement.composition import document
 from config.model import Tenant, Versions
 from protocols.ts43.applications import APPLICATION_NAMES
 from protocols.ts43.messages import language_of
 from protocols.ts43.negotiation import DocumentFormat
-from protocols.ts43.request import Ts43Request, parse_request
+from protocols.ts43.operations import OPERATION_NAMES
+from protocols.ts43.request import RequestError, Ts43Request, parse_request
 from protocols.ts43.responses import document_response
 from tests.actors.entitlement.lines import (
     EVERYTHING,
@@ -117,14 +118,79 @@ def test_sms_is_one_status(override: str, plan_has: bool, status: int) -> None:
     assert decision.entitlement_status == status
 
 
-@pytest.mark.parametrize("app_id", [app_id for app_id in APPLICATION_NAMES if app_id not in APPS])
-def test_an_application_that_is_not_served_gets_its_kind_of_no(app_id: str) -> None:
-    """Q-DOC-17: a missing application would count as a fault of the server."""
-    decision = decide(app_id, given(notification_status=1))
-    found = seen(decision)
-    assert found.get("OperationResult") == "103" or found["EntitlementStatus"] == "2"
-    assert found["RegisterNotifStatus"] == "1"
-    assert decision.reason.endswith(f"the node does not serve {app_id}")
+NOT_OFFERED = "This service is not available from your operator."
+WITH_STATUS = {
+    "ap2012": {"TC_Status": "2"},  # mandatory there (§11.1.2)
+    "ap2013": {},
+    "ap2016": {},
+}
+ELIGIBILITY = {
+    "ap2006": "CompanionAppEligibility",
+    "ap2009": "PrimaryAppEligibility",
+    "ap2011": "EnterpriseAppEligibility",
+}
+ERROR = {"OperationResult": "100", "GeneralErrorText": NOT_OFFERED}
+
+
+@pytest.mark.parametrize("app_id", WITH_STATUS)
+def test_an_application_with_a_status_that_is_not_served_is_incompatible(app_id: str) -> None:
+    """APP-40, Q-DOC-17: a missing application would count as a fault of the server."""
+    for operation in ("", "CheckEligibility", "GetPhoneNumber"):
+        decision = decide(app_id, given(notification_status=1, operation=operation))
+        assert seen(decision) == {
+            "EntitlementStatus": "2",
+            "MessageForIncompatible": NOT_OFFERED,
+            "RegisterNotifStatus": "1",
+            **WITH_STATUS[app_id],
+        }
+        assert decision.reason.endswith(f"the node does not serve {app_id}")
+
+
+@pytest.mark.parametrize("app_id", [*ELIGIBILITY, "ap2014", "ap2015"])
+@pytest.mark.parametrize("operation", ["", *sorted(OPERATION_NAMES)])
+def test_an_operation_that_is_not_supported_gets_its_own_kind_of_no(
+    app_id: str, operation: str
+) -> None:
+    """APP-40, ODSA-45b, ODSA-45c; tables 38 and 39."""
+    expected = ERROR if operation else {"OperationResult": "101"}
+    if app_id in ELIGIBILITY and operation == "CheckEligibility":
+        expected = {ELIGIBILITY[app_id]: "0", "OperationResult": "1"}
+    elif app_id in ELIGIBILITY and operation == "ManageService":
+        expected = {"OperationResult": "103"}
+    assert seen(decide(app_id, given(operation=operation))) == expected
+    assert set(APPLICATION_NAMES) == {*APPS, *WITH_STATUS, *ELIGIBILITY, "ap2014", "ap2015"}
+
+
+@pytest.mark.parametrize(
+    ("apps", "operation", "refused"),
+    [
+        ("ap2014", "GetPhoneNumber", True),
+        ("ap2015", "CheckEligibility", True),  # an operation, although not one of this application
+        ("ap2006,ap2014", "AcquireConfiguration", True),
+        ("ap2009", "ManageSubscription", True),
+        ("ap2009", "CheckEligibility", False),
+        ("ap2009", "ManageService", False),
+        ("ap2009,ap2014", "CheckEligibility", False),
+        ("ap2004,ap2014", "GetPhoneNumber", False),  # the served one gets its document
+        ("ap2012,ap2014", "GetPhoneNumber", False),
+        ("ap2014", "Dance", False),
+        ("ap2014", "", False),
+        ("ap2004", "GetPhoneNumber", False),  # nothing to do with it: ignored
+    ],
+)
+def test_a_request_for_unsupported_operations_alone_is_405(
+    apps: str, operation: str, refused: bool
+) -> None:
+    """TS.43 §2.10, table 13."""
+    try:
+        check_operation(tuple(apps.split(",")), operation)
+    except RequestError as error:
+        assert refused
+        response = error.response()
+        assert response.status == 405
+        assert response.header(b"allow") == b"GET, POST"
+    else:
+        assert not refused
 
 
 @pytest.mark.parametrize("status", [0, 1, 2])

@@ -45,6 +45,7 @@ inputs = st.builds(
     language=st.sampled_from(["en", "fr"]),
     now=st.sampled_from([1_700_000_000.0, 1_800_000_000.0]),
     boost_type=st.sampled_from([None, 0, 2]),
+    operation=st.sampled_from(["", "CheckEligibility", "ManageService", "AcquirePlan"]),
     notification_status=st.sampled_from([None, 0, 2]),
 )
 remembered = RememberedDecisions()

@@ -122,9 +122,8 @@ NOT_OFFERED = {
     "ap2012": ("EntitlementStatus", "2"),
     "ap2013": ("EntitlementStatus", "2"),
     "ap2016": ("EntitlementStatus", "2"),
-    "ap2006": ("OperationResult", "103"),
-    "ap2009": ("OperationResult", "103"),
-    "ap2014": ("OperationResult", "103"),
+    "ap2006": ("OperationResult", "101"),  # the request has no operation
+    "ap2014": ("OperationResult", "101"),
 }
 
 
@@ -139,6 +138,22 @@ async def test_an_application_that_this_node_does_not_offer_is_said_to_be_so(
         assert (await document(node, phone, app, "12.0"))[app][name] == value
         response = await node.get(asking(phone, app, "12.0"), (b"accept", JSON))
         assert json.loads(response.body)[app][name] == value
+
+
+async def test_operations_of_an_application_that_is_not_offered(whole: Whole) -> None:
+    """TS.43 §2.10, tables 38 and 39; Q-HTTP-5: 405 is one of the statuses that are not sticky."""
+    async with whole() as node:
+        phone = await node.with_token(1, "ap2004", "ap2009")
+        asked = {**asking(phone, "ap2009", "12.0"), "operation": "checkeligibility"}
+        found = read_xml((await node.get(asked, ACCEPT_XML)).body)["ap2009"]
+        assert found == {"PrimaryAppEligibility": "0", "OperationResult": "1"}
+        asked["operation"] = "AcquireConfiguration"
+        refused = await node.get(asked, ACCEPT_XML)
+        assert refused.status == 405
+        mixed = {**asked, "app": "ap2004,ap2009"}
+        found = read_xml((await node.get(mixed, ACCEPT_XML)).body)
+        assert found["ap2004"]["EntitlementStatus"] == "1"
+        assert found["ap2009"]["OperationResult"] == "100"
 
 
 @pytest.mark.parametrize("barred", [0, -1, -2])
