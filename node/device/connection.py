@@ -19,6 +19,7 @@ from node.device.exchange import Exchange
 from node.device.statistics import DeviceCounters
 from node.device.tls import ServerCertificates
 from node.device.transport import CLOSE_NOTIFY, PEER_CLOSED, PLAIN_HTTP, RESET, TlsTransport
+from protocols.http.content_coding import CodingRefused, decoded
 from protocols.http.events import Event
 from protocols.http.limits import HttpLimits
 from protocols.http.message import HttpRequest, HttpResponse
@@ -83,6 +84,7 @@ class DeviceConnection:
         "_closed",
         "_due",
         "_exchanges",
+        "_limits",
         "_lingered",
         "_lingering",
         "_machine",
@@ -106,6 +108,7 @@ class DeviceConnection:
         self.marked = False
         self._owner = owner
         self._transport = TlsTransport(connection, owner.certificates)
+        self._limits = owner.limits
         self._machine: Http2Connection | Http1Connection | None = None
         self._exchanges: dict[int, Exchange] = {}  # those that wait for their answer
         self._lingering = False
@@ -163,10 +166,10 @@ class DeviceConnection:
         protocol = self._transport.alpn_protocol
         if protocol == "h2":
             self.http_version = "2"
-            machine = Http2Connection(owner.limits, now)
+            machine = Http2Connection(self._limits, now)
         else:
             self.http_version = "1.1"
-            machine = Http1Connection(owner.limits, now)
+            machine = Http1Connection(self._limits, now)
         self._machine = machine
         owner.counters.protocols[protocol] += 1
         owner.established(self)
@@ -185,8 +188,13 @@ class DeviceConnection:
             try:
                 if request.authority != self._authority:
                     self._read_authority(request.authority, exchange)
+                if request.coding and request.body:
+                    request.body = decoded(
+                        request.body, request.coding, self._limits.max_body_octets
+                    )
+                    request.coding = b""
                 self._owner.handle(request, exchange)
-            except AuthorityRefused as refused:
+            except (AuthorityRefused, CodingRefused) as refused:
                 self._count(f"status_{refused.status}")
                 exchange.answer(refused.response())
             except Exception as error:  # a bug of the handler: this request alone pays for it
@@ -247,7 +255,7 @@ class DeviceConnection:
         if not transport.stalled:
             transport.send(b"" if machine is None else machine.data_to_send())
             if transport.stalled:
-                self._own_deadline = now + self._owner.limits.blocked_seconds
+                self._own_deadline = now + self._limits.blocked_seconds
                 self._owner.watch(self, select.EPOLLOUT)
         if transport.broken:
             self.close(transport.ended or RESET)

@@ -19,9 +19,11 @@ class HttpRequest:
         headers: (lower-case name, value) in order, without pseudo-headers; several `cookie`
             fields stay several.
         body: the whole body, empty when there is none.
+        coding: value of Content-Encoding, several fields joined with a comma; empty for none, and
+            once the body is decoded.
     """
 
-    __slots__ = ("authority", "body", "headers", "method", "target")
+    __slots__ = ("authority", "body", "coding", "headers", "method", "target")
 
     def __init__(
         self,
@@ -36,6 +38,7 @@ class HttpRequest:
         self.authority = authority
         self.headers = headers
         self.body = body
+        self.coding = b""
 
     def header(self, name: bytes) -> bytes | None:
         """The first value of the field `name` (lower case), or None."""

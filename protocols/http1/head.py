@@ -32,7 +32,15 @@ _NAMES: Final[dict[bytes, bool]] = {
         False,
     ),
     **dict.fromkeys(
-        (b"host", b"connection", b"content-length", b"transfer-encoding", b"expect"), True
+        (
+            b"host",
+            b"connection",
+            b"content-encoding",
+            b"content-length",
+            b"transfer-encoding",
+            b"expect",
+        ),
+        True,
     ),
 }
 
@@ -132,7 +140,7 @@ def _absolute_form(target: bytes) -> tuple[bytes, bytes]:
 
 
 def _apply(head: Head, fields: list[tuple[bytes, bytes]]) -> None:
-    """The fields that decide about framing, connection and authority."""
+    """The fields that decide about framing, body, connection and authority."""
     host: bytes | None = None
     length: int | None = None
     codings: list[bytes] = []
@@ -146,6 +154,9 @@ def _apply(head: Head, fields: list[tuple[bytes, bytes]]) -> None:
             options += [option.strip(b" \t") for option in value.lower().split(b",")]
         elif name == b"content-length":
             length = _content_length(value, length)
+        elif name == b"content-encoding":
+            coding = head.request.coding
+            head.request.coding = coding + b"," + value if coding else value
         elif name == b"transfer-encoding":
             codings.append(value.lower())
         elif value.lower() == b"100-continue":

@@ -20,6 +20,7 @@ class Kind(IntEnum):
     SCHEME = auto()
     PATH = auto()
     AUTHORITY = auto()
+    CONTENT_ENCODING = auto()
     CONTENT_LENGTH = auto()
     HOST = auto()
     TE = auto()
@@ -31,6 +32,7 @@ _METHOD: Final = Kind.METHOD
 _PATH: Final = Kind.PATH
 _SCHEME: Final = Kind.SCHEME
 _AUTHORITY: Final = Kind.AUTHORITY
+_CONTENT_ENCODING: Final = Kind.CONTENT_ENCODING
 _CONTENT_LENGTH: Final = Kind.CONTENT_LENGTH
 _HOST: Final = Kind.HOST
 _TE: Final = Kind.TE
@@ -42,6 +44,7 @@ _KINDS: Final[dict[bytes, Kind]] = {
     b":scheme": Kind.SCHEME,
     b":path": Kind.PATH,
     b":authority": Kind.AUTHORITY,
+    b"content-encoding": Kind.CONTENT_ENCODING,
     b"content-length": Kind.CONTENT_LENGTH,
     b"host": Kind.HOST,
     b"te": Kind.TE,
@@ -78,6 +81,7 @@ def build_request(fields: list[Field]) -> tuple[HttpRequest, int]:
     """
     method = scheme = path = authority = host = None
     length = UNKNOWN_LENGTH
+    coding = b""
     headers: list[Field] = []
     for field in fields:
         name, value = field
@@ -92,6 +96,9 @@ def build_request(fields: list[Field]) -> tuple[HttpRequest, int]:
             headers.append(field)
         elif kind is _CONTENT_LENGTH:
             length = _content_length(value, length)
+            headers.append(field)
+        elif kind is _CONTENT_ENCODING:
+            coding = coding + b"," + value if coding else value  # a list (RFC 9110 §5.3)
             headers.append(field)
         elif kind is _HOST:
             if host is not None:
@@ -126,7 +133,10 @@ def build_request(fields: list[Field]) -> tuple[HttpRequest, int]:
             raise WrongAuthority("host and :authority differ")
     if authority == b"":  # RFC 9110 §4.2.2: https has no empty host
         raise WrongAuthority("host empty")
-    return HttpRequest(method, path or b"", authority or b"", headers), length
+    request = HttpRequest(method, path or b"", authority or b"", headers)
+    if coding:
+        request.coding = coding
+    return request, length
 
 
 def _agree(host: bytes, authority: bytes) -> bool:
