@@ -131,7 +131,7 @@ NOT_OFFERED = {
 async def test_an_application_that_this_node_does_not_offer_is_said_to_be_so(
     whole: Whole, app: str
 ) -> None:
-    """APP-40; Q-DOC-17: every application that was asked for is answered, with digits."""
+    """APP-40; Q-DOC-14, Q-DOC-17: all that was asked for is answered, with digits, also in JSON."""
     name, value = NOT_OFFERED[app]
     async with whole() as node:
         phone = await node.with_token(1, app)
