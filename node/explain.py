@@ -8,7 +8,7 @@ from actors.backends.bss import Bss, BssUnavailable, Plan, Subscriber
 from actors.entitlement.applications import decide
 from actors.entitlement.decision import DecisionInput
 from actors.session import responses
-from actors.session.actor import unknown_subscriber
+from actors.session.service_actions import unknown_subscriber
 from actors.tenants import Tenants
 from config.model import Tenant
 from protocols.ts43.document import SLOT, Application, Characteristic

@@ -139,10 +139,13 @@ class Conversation:
         conversation._resumed = True
         return conversation
 
-    def resume_point(self, expires: int, tenant: str, request: Ts43Request) -> ResumePoint:
+    def resume_point(
+        self, expires: int, owner: int, tenant: str, request: Ts43Request
+    ) -> ResumePoint:
         """What another worker or node needs to go on from here."""
         return ResumePoint(
             expires=expires,
+            owner=owner,
             tenant=tenant,
             session_id=self.session_id,
             aaa_host=self._aaa_host,

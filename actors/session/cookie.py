@@ -25,7 +25,7 @@ _PURPOSE: Final = b"eap"  # associated data: a value sealed for something else d
 _TWO_COUNTERS: Final = struct.Struct(">II")
 _LENGTH: Final = struct.Struct(">H")
 _DIGITS: Final = struct.Struct(">BQ")
-_FIXED: Final = struct.Struct(">IBBBBB")
+_FIXED: Final = struct.Struct(">IIBBBBB")
 _PLAIN_NAME: Final = 0xFF  # length octet of a name that is not packed
 _EPC: Final = ".3gppnetwork.org"
 
@@ -36,6 +36,7 @@ class ResumePoint:
 
     Attributes:
         expires: wall clock, whole seconds.
+        owner: the process that holds the session; 32 bits.
         tenant: id of the tenant.
         session_id: Diameter Session-Id.
         aaa_host: Origin-Host of the first DEA.
@@ -53,6 +54,7 @@ class ResumePoint:
     """
 
     expires: int
+    owner: int
     tenant: str
     session_id: bytes
     aaa_host: bytes
@@ -123,7 +125,12 @@ def _pack(point: ResumePoint) -> bytes:
     return b"".join(
         (
             _FIXED.pack(
-                point.expires, point.eap_identifier, point.eap_type, *point.version, len(point.apps)
+                point.expires,
+                point.owner,
+                point.eap_identifier,
+                point.eap_type,
+                *point.version,
+                len(point.apps),
             ),
             _TWO_COUNTERS.pack(high, low),
             _pack_text(optional),
@@ -142,7 +149,7 @@ def _pack(point: ResumePoint) -> bytes:
 
 def _unpack(plain: bytes) -> ResumePoint:
     """The inverse of `_pack`. The octets are authentic, so their form is not checked again."""
-    expires, identifier, eap_type, major, minor, app_count = _FIXED.unpack_from(plain)
+    expires, owner, identifier, eap_type, major, minor, app_count = _FIXED.unpack_from(plain)
     reader = _Reader(plain, _FIXED.size)
     high, low = _TWO_COUNTERS.unpack(reader.take(8))
     optional = reader.text()
@@ -150,6 +157,7 @@ def _unpack(plain: bytes) -> ResumePoint:
     session_id = f"{session_host};{high};{low}" + (f";{optional}" if optional else "")
     return ResumePoint(
         expires=expires,
+        owner=owner,
         session_id=session_id.encode(),
         eap_identifier=identifier,
         eap_type=eap_type,

@@ -7,8 +7,8 @@ import time
 
 from actors.diameter.outcomes import EapAnswer, EapOutcome
 from actors.entitlement.decision import Decision
-from actors.session.actor import Session
 from actors.session.messages import Exchange
+from actors.session.session import Session
 from actors.trace.recorder import Direction, Leg, Payload, TraceEvent, TraceRecorder
 from protocols.http.message import HttpRequest, HttpResponse
 
@@ -18,6 +18,11 @@ class SessionTrace:
 
     def __init__(self, recorder: TraceRecorder) -> None:
         self._recorder = recorder
+
+    @property
+    def armed(self) -> bool:
+        """Somebody traces."""
+        return self._recorder.armed
 
     def asked(self, session: Session, request: HttpRequest, exchange: Exchange) -> None:
         """A device sent something."""

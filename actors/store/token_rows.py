@@ -98,10 +98,22 @@ def revoke_subscriber(connection: sqlite3.Connection, tenant: str, imsi: str, at
 
 
 def revoke_session(connection: sqlite3.Connection, tenant: str, session: bytes, at: int) -> int:
-    """Mark the tokens that a Diameter session led to; how many there were."""
-    return _revoke(
-        connection, at, "tenant = ? AND diameter_session_id = ?", (tenant, session)
-    ) + _revoke_previous(connection, at, "tenant = ? AND previous_session = ?", (tenant, session))
+    """Mark the tokens that a Diameter session led to.
+
+    Returns:
+        How many there are, also those that were revoked before: who asks again is told the same.
+    """
+    current = connection.execute(
+        "UPDATE tokens SET revoked = iif(revoked = 0, ?, revoked)"
+        " WHERE tenant = ? AND diameter_session_id = ?",
+        (at, tenant, session),
+    )
+    previous = connection.execute(
+        "UPDATE tokens SET previous_revoked = iif(previous_revoked = 0, ?, previous_revoked)"
+        " WHERE tenant = ? AND previous_session = ?",
+        (at, tenant, session),
+    )
+    return current.rowcount + previous.rowcount
 
 
 def _revoke(connection: sqlite3.Connection, at: int, which: str, values: tuple[object, ...]) -> int:

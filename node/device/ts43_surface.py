@@ -9,7 +9,7 @@ from functools import partial
 
 from actors.counters import Counters
 from actors.entitlement.applications import check_operation
-from actors.session.actor import FOREIGN
+from actors.session.service_actions import FOREIGN
 from actors.session.messages import Exchange
 from actors.session.sessions import Sessions
 from actors.tenants import Tenants

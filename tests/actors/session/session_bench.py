@@ -7,9 +7,10 @@ from typing import Any
 
 from actors.backends.bss import Plan, Subscriber, SubscriberStatus
 from actors.diameter.outcomes import EapAnswer
-from actors.session.actor import Rules, Session
+from actors.session.actor import SessionActor
 from actors.session.authentication import Conversation
 from actors.session.messages import Effect, Message
+from actors.session.session import Rules
 from actors.session.user_data import UserDataSeal
 from config.model import Authentication, Sessions, Tenant
 from protocols.http.message import HttpRequest, HttpResponse
@@ -110,7 +111,7 @@ class Bench:
         conversation = (
             None if by_token else Conversation(NAI, tenant.authentication, b"ecs1;1;1;ecs1-1")
         )
-        self.session = Session(tenant, self.rules, "1", conversation)
+        self.session = SessionActor(tenant, self.rules, "1", conversation)
         self.effects: list[Effect] = []
 
     def tell(self, message: Message) -> list[Effect]:

@@ -13,6 +13,7 @@ NONCE = b"n" * 12
 
 POINT = ResumePoint(
     expires=1_790_000_000,
+    owner=7,
     tenant="mno",
     session_id=b"ecs1.epc.mnc001.mcc001.3gppnetwork.org;1764000000;17;ecs1-17",
     aaa_host=b"aaa1.epc.mnc001.mcc001.3gppnetwork.org",
@@ -35,6 +36,7 @@ names = st.one_of(
 points = st.builds(
     ResumePoint,
     expires=st.integers(100, 2**32 - 1),
+    owner=st.integers(0, 2**32 - 1),
     tenant=st.text("abc-", max_size=12),
     session_id=st.builds(
         lambda host, high, low, rest: f"{host};{high};{low}{rest}".encode(),

@@ -526,8 +526,8 @@ def test_an_abort_in_mid_exchange_answers_the_device() -> None:
 def test_a_session_that_rests_keeps_no_request() -> None:
     bench = Bench()
     served(bench)
-    assert bench.session._request is None
-    assert bench.session._subscriber is None
+    assert bench.session.request is None
+    assert bench.session.subscriber is None
     bench.now = bench.only(WakeAt).at
     bench.tell(TimePassed())
     assert bench.effects == [EndSession()]

@@ -294,6 +294,7 @@ async def test_an_abort_with_a_request_in_flight_excuses_the_phone(whole: Whole)
             sent = node.aaa.abort("001010000000001")
             assert sent is not None
         assert is_excused(results[0]), results
+        await node.until(lambda: sent.code is not None)
         assert sent.code == numbers.SUCCESS
         await node.at_rest()
 

@@ -265,10 +265,7 @@ class WholeNode:
             "sessions": sessions.pool.statistics().alive,
             "mail": sessions.pool.statistics().ready,
             "pending": sum(peer.in_flight for peer in self.node.router.statistics().peers),
-            "cookies": len(sessions._by_cookie),
-            "subscribers": len(sessions._by_subscriber),
-            "diameter sessions": len(sessions._by_diameter),
-            "devices": len(sessions._unfinished),
+            **sessions.sizes(),
         }
         return {name: number for name, number in found.items() if number}
 
