@@ -86,7 +86,7 @@ def test_gzip_only_when_the_client_takes_it_and_it_pays() -> None:
 
 @pytest.mark.parametrize("status", [*range(100, 104), *range(200, 227), *range(300, 600)])
 def test_the_guard_lets_out_only_what_phones_survive(status: int) -> None:
-    """Q-HTTP-1, Q-HTTP-3, Q-HTTP-7, EAP-18a: never 500, never another 2xx, never 503 without Retry-After."""
+    """Q-HTTP-1, Q-HTTP-3, Q-HTTP-7, EAP-18a: no 500, no other 2xx, no 503 without Retry-After."""
     given_response = text_response(status, "x")
     response = guarded(given_response, 9, NOON)
     if status in ALLOWED_STATUSES and status != 503:
