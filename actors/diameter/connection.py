@@ -70,3 +70,10 @@ class Connection:
             self.flush()
             self.closed = True
             self.transport.close()
+
+    def abort(self) -> None:
+        """Reset the transport; what has gathered is lost."""
+        if not self.closed:
+            self.closed = True
+            self._out.clear()
+            self.transport.abort()

@@ -192,6 +192,12 @@ class Link:
             self.last_error = reason
             self._happen_if_legal(Event.TIMEOUT)
 
+    def abort(self) -> None:
+        """Reset the open connection, as a crash would; its reader tells the machine."""
+        if self.open is not None:
+            self.last_error = "aborted"
+            self.open.abort()
+
     def answer(self, raw: bytes) -> None:
         """Send an answer; also while closing. Dropped when the connection is gone."""
         connection = self.open or self._i or self._r

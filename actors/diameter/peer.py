@@ -267,6 +267,10 @@ class Peer:
         self._back_off.at_once()
         self._wake.set()
 
+    def abort(self) -> None:
+        """Reset the connection, without a good-bye; what was not delivered yet is lost."""
+        self._link.abort()
+
     async def wait_closed(self) -> None:
         """Until there is no connection."""
         await self._link.closed.wait()

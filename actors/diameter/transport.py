@@ -9,6 +9,7 @@ import contextlib
 import errno
 import socket
 import ssl
+import struct
 from typing import Final, Protocol
 
 import trio
@@ -16,6 +17,7 @@ import trio
 RECEIVE_OCTETS: Final = 65_536  # larger ones make malloc map and unmap pages for every read
 MAX_QUEUED_OCTETS: Final = 8_388_608  # a peer that does not read; the watchdog ends it later
 TLS_HANDSHAKE_SECONDS: Final = 10.0
+_NO_LINGER: Final = struct.pack("ii", 1, 0)  # SO_LINGER: closing sends a reset
 
 
 class TransportError(Exception):
@@ -55,6 +57,10 @@ class Transport(Protocol):
         """Close at once; what the socket took is still delivered."""
         ...
 
+    def abort(self) -> None:
+        """Reset: what is not delivered yet is lost, and the other side sees an error."""
+        ...
+
 
 class TcpTransport:
     """A TCP connection on a non-blocking socket."""
@@ -62,6 +68,8 @@ class TcpTransport:
     def __init__(self, sock: socket.socket) -> None:
         """Take over a connected socket."""
         sock.setblocking(False)
+        # RFC 3539 §3.2 wants Nagle's algorithm so that small messages share a segment. A turn's
+        # messages are one write already; with delayed acknowledgements it would only cost 40 ms.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._socket = sock
         self._local_address: str = sock.getsockname()[0]
@@ -147,6 +155,12 @@ class TcpTransport:
             self._stalled.set()
             trio.lowlevel.notify_closing(self._socket)
             self._socket.close()
+
+    def abort(self) -> None:
+        """Reset."""
+        if not self._closed:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+            self.close()
 
 
 class TlsTransport:
@@ -245,6 +259,10 @@ class TlsTransport:
             self._tls.unwrap()
         self._flush()
         self._tcp.close()
+
+    def abort(self) -> None:
+        """Reset, without a close_notify."""
+        self._tcp.abort()
 
 
 async def connect_tcp(address: str, port: int) -> TcpTransport:

@@ -5,8 +5,6 @@ business of that engine's own tests, against python-diameter.
 """
 
 import os
-import socket
-import struct
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -62,16 +60,8 @@ class _NodePeer:
         self._peer.stop(numbers.REBOOTING)
 
     def reset(self) -> None:
-        """A reset (RST) instead of an orderly end: the socket lingers for zero seconds."""
-        connection = self._peer._open
-        if connection is None:
-            return
-        transport = connection.transport
-        tcp = getattr(transport, "_tcp", transport)  # of TLS, or itself
-        own: socket.socket = getattr(tcp, "_socket")  # noqa: B009 (a private name, on purpose)
-        own.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        connection.closed = True  # what it still had to write is lost, too
-        transport.close()
+        """A reset (RST) instead of an orderly end."""
+        self._peer.abort()
 
 
 @dataclass

@@ -70,7 +70,7 @@ class MemoryTransport:
         if self.other is not None:
             self.other._send.close()
 
-    def break_off(self) -> None:
+    def abort(self) -> None:
         """Both ends see a reset."""
         for end in (self, self.other):
             if end is not None:
@@ -152,7 +152,7 @@ class Aaa:
         """Reset every connection and refuse new ones."""
         self.up = False
         for transport in self.connections:
-            transport.break_off()
+            transport.abort()
 
     def vanish(self) -> None:
         """Lose everything that is sent, in both directions."""

@@ -107,8 +107,8 @@ async def test_closing_wakes_a_reader() -> None:
 
 async def test_a_reset_is_an_error_with_its_name() -> None:
     near, far = tcp_pair()
-    far._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-    far.close()
+    far.abort()
+    far.abort()
     with pytest.raises(TransportError, match="ECONNRESET"):
         await near.receive()
     near.send(b"x")
