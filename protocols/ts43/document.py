@@ -72,14 +72,17 @@ SLOT: Final = "\ue000"
 """The whole value of a parm that differs by request, in an application that is the same for many:
 one of `Document.fillings` goes there. A private-use character, which no plain text has."""
 
-# What neither XML nor JSON has to escape, and no client decodes: such as `st=2b7e`.
+# What neither XML nor JSON has to escape, such as `st=2b7e`.
 _FILLING: Final = re.compile(r"[!#-%'-;=?-\[\]-~]*").fullmatch
 
-# No entity but &amp; survives Android's client, so these cannot be sent at all.
-FORBIDDEN: Final = frozenset('<"')
 _LOOK_ALIKES: Final = str.maketrans({"<": "‹", ">": "›", '"': "”"})  # noqa: RUF001
 _SENDABLE_URL: Final = re.compile("[!#-;=?-~]*").fullmatch  # printable, without blank, " < >
 _URL_SAFE: Final = "!#$%&'()*+,/:;=?@[]~"
+
+
+def sendable(text: str) -> bool:
+    """Whether an attribute can carry it: no entity but `&amp;` survives Android's client."""
+    return text.isprintable() and "<" not in text and '"' not in text
 
 
 def plain_text(text: str) -> str:
@@ -87,7 +90,7 @@ def plain_text(text: str) -> str:
 
     `<`, `>` and `"` become look-alikes, line ends and other control characters blanks.
     """
-    if text.isprintable() and "<" not in text and '"' not in text and ">" not in text:
+    if sendable(text) and ">" not in text:
         return text
     text = text.translate(_LOOK_ALIKES)
     return "".join(character if character.isprintable() else " " for character in text)

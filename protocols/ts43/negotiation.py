@@ -63,14 +63,24 @@ def read_wishes(headers: Sequence[tuple[bytes, bytes]]) -> Wishes:
         if name in _FIELDS:
             fields[name] = fields[name] + b"," + value if name in fields else value
     get = fields.get
-    accept = offer(get(b"accept", b""))
+    return _wishes(
+        get(b"accept", b""),
+        get(b"accept-encoding", b""),
+        get(b"accept-language", b""),
+        get(b"user-agent", b""),
+    )
+
+
+@lru_cache(maxsize=1_024)  # phones of one model and software send the same
+def _wishes(accept: bytes, encoding: bytes, language: bytes, agent: bytes) -> Wishes:
+    formats = offer(accept)
     return Wishes(
-        accept.document_format,
-        accept.both,
-        accept.eap_relay,
-        accepts_gzip(get(b"accept-encoding", b"")),
-        get(b"accept-language", b"").decode("latin-1"),
-        get(b"user-agent", b"").decode("latin-1"),
+        formats.document_format,
+        formats.both,
+        formats.eap_relay,
+        accepts_gzip(encoding),
+        language.decode("latin-1"),
+        agent.decode("latin-1"),
     )
 
 

@@ -4,6 +4,7 @@ Every function raises RequestError with its own row of the table. What nothing i
 read leniently: a 400 stays with some clients until reboot.
 """
 
+from functools import lru_cache
 from typing import Final
 
 from protocols.identity import Imsi, Nai
@@ -40,6 +41,7 @@ def read_terminal_id(text: str, requestor_id: str) -> str:
     return terminal_id
 
 
+@lru_cache(maxsize=256)  # the clients of a network send a dozen different ones
 def read_version(text: str) -> tuple[int, int]:
     """`entitlement_version`, `1*DIGIT.1*DIGIT` (§2.3), as numbers; (0, 0) for an empty text.
 

@@ -70,6 +70,7 @@ def test_nobody_reads_the_subscriber_in_it() -> None:
     assert DATA.imsi.encode().hex() not in text
     assert set(text) <= set("0123456789abcdef")
     assert len(text) < 200
+    assert DATA.imsi not in repr(DATA)
 
 
 def test_it_survives_what_clients_do_to_letters() -> None:
