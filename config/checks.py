@@ -28,7 +28,7 @@ def check(config: Config, folder: Path | None) -> Iterator[str]:
         config: whose values are each right by themselves; `Partial` where some are not.
         folder: of the configuration file, to look for the files it names; None: do not look.
     """
-    for one in (*_TIMERS, _peers, _addresses, _tenants):
+    for one in (*_TIMERS, _peers, _worker_names, _addresses, _tenants):
         yield from _as_far_as_known(one(config))
     if folder is not None:
         yield from _as_far_as_known(_certificate_files(config, folder))
@@ -95,6 +95,13 @@ def _addresses(config: Config) -> Iterator[str]:
         if address in taken:
             yield f"{path}: {address} is taken by {taken[address]}"
         taken.setdefault(address, path)
+
+
+def _worker_names(config: Config) -> Iterator[str]:
+    """RFC 1035 §2.3.4: a label has 63 octets at most, also the longest one, of worker 255."""
+    label = config.diameter.origin_host.partition(".")[0] + config.node.worker_suffix.format(255)
+    if config.node.workers != 1 and len(label) > 63:
+        yield "node.worker-suffix: makes the first label of diameter.origin-host too long"
 
 
 def _peers(config: Config) -> Iterator[str]:

@@ -13,6 +13,8 @@ RESTART: Final = frozenset(
     {
         "node.name",
         "node.data",
+        "node.workers",
+        "node.worker-suffix",
         "device.listen",
         "device.backlog",
         "device.gzip-from-octets",
@@ -23,12 +25,6 @@ RESTART: Final = frozenset(
         "store.tokens-survive-power-cut",
         "diameter.origin-host",
         "diameter.origin-realm",
-        # Of peers that stay; a peer that is new or changed has the new ones.
-        "diameter.product-name",
-        "diameter.watchdog-seconds",
-        "diameter.reconnect-seconds",
-        "diameter.first-reconnect-seconds",
-        "diameter.max-message-octets",
         "sessions.capacity",
         "sessions.mailbox-bound",
     }

@@ -209,6 +209,10 @@ class Node(Section, frozen=True, kw_only=True):
         str, ...
     ] = ()  # base64url of 32 octets each, the first one seals; empty: random
     drain_seconds: float = 10.0
+    workers: int = 0  # processes that serve devices; 0: one for each core; 1: no supervisor
+    # With several workers each is a Diameter peer of its own: this is put behind the first label of
+    # diameter.origin-host, with the worker's number (from 1) for `{}`.
+    worker_suffix: str = "-{}"
 
 
 class Config(Section, frozen=True, kw_only=True):

@@ -132,6 +132,12 @@ def _cookie_key(value: str) -> str | None:
     return f"a cookie key is {COOKIE_KEY_OCTETS} octets in base64url (43 characters)"
 
 
+def _worker_suffix(value: str) -> str | None:
+    if value.count("{}") == 1 and re.fullmatch(r"[a-z0-9-]{0,16}", value.replace("{}", "1")):
+        return None if not value.endswith("-") else "a label of a host name does not end with -"
+    return "is letters, digits and -, with {} for the number of the worker, such as -{}"
+
+
 def _messages(value: dict[str, dict[str, str]]) -> str | None:
     for name, texts in value.items():
         for language, text in texts.items():
@@ -229,4 +235,6 @@ RULES: Final[Mapping[tuple[type[Section], str], Rule]] = {
     (Node, "data"): _NAMED,
     (Node, "cookie_keys"): _cookie_key,
     (Node, "drain_seconds"): _between(0, 600),
+    (Node, "workers"): _between(0, 255),  # session cookies have an octet for it
+    (Node, "worker_suffix"): _worker_suffix,
 }

@@ -34,6 +34,14 @@ def problems(tmp_path: Path, text: str, *, here: bool = True) -> tuple[str, ...]
     return caught.value.problems
 
 
+def test_every_worker_needs_a_label_that_dns_can_hold(tmp_path: Path) -> None:
+    text = GOOD.replace("ecs1.", f"{'e' * 60}.")
+    assert problems(tmp_path, text) == (
+        "node.worker-suffix: makes the first label of diameter.origin-host too long",
+    )
+    assert load(write(tmp_path, text + "[node]\nworkers = 1\n")).node.workers == 1
+
+
 def test_a_short_file_is_enough(tmp_path: Path) -> None:
     config = load(write(tmp_path, GOOD))
     assert config.diameter.origin_host == "ecs1.example.org"
@@ -115,6 +123,10 @@ def test_every_mistake_of_a_file_is_told_at_once(tmp_path: Path) -> None:
         ("[device]\nlisten = 'a:1'\n", "device.listen: a list is expected"),
         ("[node]\ncookie-keys = ['AAAA']\n", "node.cookie-keys[0]: a cookie key is 32 octets"),
         ("[node]\nname = 'a;b'\n", "node.name: must be 1 to 32"),
+        ("[node]\nworkers = 256\n", "node.workers: must be from 0 to 255"),
+        ("[node]\nworker-suffix = '-w'\n", "node.worker-suffix: is letters, digits and -"),
+        ("[node]\nworker-suffix = '{}-'\n", "node.worker-suffix: a label of a host name does"),
+        ("[node]\nworker-suffix = '.{}'\n", "node.worker-suffix: is letters, digits and -"),
         ("[logging]\nlevel = 'loud'\n", "logging.level: must be one of debug"),
         ("[sesions]\n", "sesions: no such key, did you mean sessions?"),
         ("[[device.certificates]]\nchain = 'no.pem'\nkey = 'node.toml'\n", "there is no file"),
