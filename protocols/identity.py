@@ -1,6 +1,7 @@
 """Identities of subscribers, networks and terminals, each checked once when it is built.
 
-Source: 3GPP TS 23.003 (IMSI §2.2, MSISDN §3.3, IMEI §6.2, NAI §19.3), ITU-T E.118 (ICCID).
+Source: 3GPP TS 23.003 (IMSI §2.2, MSISDN §3.3, IMEI §6.2, NAI §19.3), ITU-T E.118 (ICCID),
+GSMA SGP.29 (EID).
 They are `str` subclasses: usable as keys, in SQL and JSON without conversion.
 """
 
@@ -82,6 +83,48 @@ class Iccid(str):
         if not (18 <= len(digits) <= 20 and _DIGITS.fullmatch(digits)):
             raise ValueError("an ICCID is 18 to 20 digits")
         return super().__new__(cls, digits)
+
+    @property
+    def check_digit_is_valid(self) -> bool:
+        """Whether the last digit is the Luhn check digit of the others (E.118).
+
+        Not checked when it is built: test cards and some peers do not keep to it.
+        """
+        digits = [int(digit) for digit in reversed(self)]
+        doubled = (2 * digit - 9 * (digit > 4) for digit in digits[1::2])
+        return (sum(digits[::2]) + sum(doubled)) % 10 == 0
+
+    @property
+    def padded(self) -> str:
+        """Twenty symbols, with the F nibble that the card's ten octets need."""
+        return self.ljust(20, "F")
+
+
+class Eid(str):
+    """eUICC identity: 32 digits (SGP.29). Its `repr` is masked."""
+
+    __slots__ = ()
+
+    def __new__(cls, text: str) -> Self:
+        """Check and build.
+
+        Raises:
+            ValueError: not 32 ASCII digits.
+        """
+        if not (len(text) == 32 and _DIGITS.fullmatch(text)):
+            raise ValueError("an EID is 32 digits")
+        return super().__new__(cls, text)
+
+    def __repr__(self) -> str:
+        return f"Eid({masked(self)!r})"
+
+    @property
+    def check_digits_are_valid(self) -> bool:
+        """Whether the last two digits are those of ISO 7064 MOD 97-10.
+
+        Not checked when it is built: laboratory EIDs often fail, so that it is a tenant's policy.
+        """
+        return int(self) % 97 == 1
 
 
 class Plmn(str):
