@@ -1,0 +1,1 @@
+"""Requests that reach a worker whose session is in another one, over Unix sockets."""
