@@ -74,12 +74,32 @@ def _challenge_timer(config: Config) -> Iterator[str]:
         yield f"sessions.challenge-seconds: must be more than {_PATIENCE}"
 
 
+def _overload_timers(config: Config) -> Iterator[str]:
+    if config.overload.retry_after_least > config.overload.retry_after_most:
+        yield "overload.retry-after-least: must not be more than overload.retry-after-most"
+
+
+def _overload_tenants(config: Config) -> Iterator[str]:
+    known = [one.id for _, one in _good(config.tenants) for _ in _known(one, "id")]
+    for tenant in config.overload.tenant_weights:
+        if tenant not in known:
+            yield f"overload.tenant-weights.{tenant}: there is no such tenant"
+
+
 def _exchange_timer(config: Config) -> Iterator[str]:
     if config.diameter.exchange_seconds >= config.sessions.answer_seconds:
         yield "diameter.exchange-seconds: must be less than sessions.answer-seconds"
 
 
-_TIMERS: Final = (_answer_timer, _reconnect_timer, _leg_timer, _challenge_timer, _exchange_timer)
+_TIMERS: Final = (
+    _answer_timer,
+    _reconnect_timer,
+    _leg_timer,
+    _challenge_timer,
+    _exchange_timer,
+    _overload_timers,
+    _overload_tenants,
+)
 
 
 def _addresses(config: Config) -> Iterator[str]:

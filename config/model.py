@@ -109,6 +109,21 @@ class Sessions(Section, frozen=True, kw_only=True):
     retry_after_seconds: int = 10  # jittered by up to the same again
 
 
+class Overload(Section, frozen=True, kw_only=True):
+    """[overload]: what may begin when not everything can be finished. Per process."""
+
+    enabled: bool = True  # false: nothing is refused for load
+    delay_seconds: float = 0.03  # input that waits longer, again and again, is congestion
+    # The longest wait for an answer of the AAA, reckoned from DERs in flight and answers a second.
+    aaa_delay_seconds: float = 1.0  # well below diameter.answer_seconds
+    aaa_least_in_flight: int = 256  # DERs, whatever the rate of answers
+    ramp_start: float = 50.0  # new authentications a second after an outage; doubles each second
+    authentications_per_device: int = 12  # new ones in a minute; 0: no limit
+    retry_after_least: int = 30  # seconds, for the mildest case; spread over as much again
+    retry_after_most: int = 300  # for the worst case
+    tenant_weights: dict[str, float] = {}  # of what the node can do; a tenant not named has 1
+
+
 class Authentication(Section, frozen=True, kw_only=True):
     """[tenants.authentication]: how this tenant's devices are authenticated."""
 
@@ -225,4 +240,5 @@ class Config(Section, frozen=True, kw_only=True):
     management: Management = Management()
     store: Store = Store()
     sessions: Sessions = Sessions()
+    overload: Overload = Overload()
     logging: Logging = Logging()

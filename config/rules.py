@@ -20,6 +20,7 @@ from config.model import (
     Logging,
     Management,
     Node,
+    Overload,
     Section,
     Sessions,
     Store,
@@ -138,6 +139,13 @@ def _worker_suffix(value: str) -> str | None:
     return "is letters, digits and -, with {} for the number of the worker, such as -{}"
 
 
+def _weights(value: dict[str, float]) -> str | None:
+    for tenant, weight in value.items():
+        if not 0 < weight < float("inf"):
+            return f"{tenant}: a weight is more than zero"
+    return None
+
+
 def _messages(value: dict[str, dict[str, str]]) -> str | None:
     for name, texts in value.items():
         for language, text in texts.items():
@@ -203,6 +211,14 @@ RULES: Final[Mapping[tuple[type[Section], str], Rule]] = {
     (Sessions, "max_requests_per_device"): _COUNT,
     (Sessions, "answer_seconds"): _above_zero,
     (Sessions, "retry_after_seconds"): _between(1, 86_400),
+    (Overload, "delay_seconds"): _between(0.005, 1),
+    (Overload, "aaa_delay_seconds"): _above_zero,
+    (Overload, "aaa_least_in_flight"): _COUNT,
+    (Overload, "ramp_start"): _between(1, 100_000),
+    (Overload, "authentications_per_device"): _between(0, 1_000_000),
+    (Overload, "retry_after_least"): _between(1, 86_400),
+    (Overload, "retry_after_most"): _between(1, 86_400),
+    (Overload, "tenant_weights"): _weights,
     (Authentication, "application"): _one_of("swm", "swa"),
     (Authentication, "destination_realm"): _optional(_host),
     # RFC 6733 §8.7 has 1, 2 and 3; without authentication (2) there is no EAP.

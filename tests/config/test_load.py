@@ -127,6 +127,13 @@ def test_every_mistake_of_a_file_is_told_at_once(tmp_path: Path) -> None:
         ("[node]\nworker-suffix = '-w'\n", "node.worker-suffix: is letters, digits and -"),
         ("[node]\nworker-suffix = '{}-'\n", "node.worker-suffix: a label of a host name does"),
         ("[node]\nworker-suffix = '.{}'\n", "node.worker-suffix: is letters, digits and -"),
+        (
+            "[overload]\nretry-after-least = 40\nretry-after-most = 30\n",
+            "overload.retry-after-least: must not be more than overload.retry-after-most",
+        ),
+        ("[overload]\ntenant-weights = {x = 2}\n", "overload.tenant-weights.x: there is no such"),
+        ("[overload]\ntenant-weights = {mno = 0}\n", "weights: mno: a weight is more than zero"),
+        ("[overload]\ndelay-seconds = 2\n", "overload.delay-seconds: must be from 0.005 to 1"),
         ("[logging]\nlevel = 'loud'\n", "logging.level: must be one of debug"),
         ("[sesions]\n", "sesions: no such key, did you mean sessions?"),
         ("[[device.certificates]]\nchain = 'no.pem'\nkey = 'node.toml'\n", "there is no file"),

@@ -13,7 +13,7 @@ from config.model import Config, Section
 from protocols.ts43.messages import DEFAULT_MESSAGES
 
 CONFIG = Path(__file__).parents[2] / "config"
-WRITTEN_AS_COMMENT = {"tenants[0].messages"}
+WRITTEN_AS_COMMENT = {"tenants[0].messages", "overload.tenant-weights"}
 
 
 def wrong_defaults(kind: type[Section], table: dict[str, Any], path: str) -> list[str]:
@@ -95,7 +95,7 @@ def test_a_reload_knows_what_changed() -> None:
         "tenants.mvno",
         "tenants.other",
     )
-    assert found.restart == ("device.listen", "diameter.watchdog-seconds", "store.busy-seconds")
+    assert found.restart == ("device.listen", "store.busy-seconds")
 
 
 # What `Node.reload` takes over, and who uses it from then on.
@@ -116,6 +116,11 @@ APPLIED = {
     "device.paths",
     "diameter.peers",  # those that changed connect anew
     "diameter.connect-seconds",  # the next connection
+    "diameter.product-name",
+    "diameter.reconnect-seconds",  # the next delay
+    "diameter.first-reconnect-seconds",
+    "diameter.watchdog-seconds",  # at once, also of open peers
+    "diameter.max-message-octets",
     "diameter.capabilities-seconds",
     "diameter.disconnect-seconds",
     "diameter.answer-seconds",  # the next DER
@@ -129,6 +134,15 @@ APPLIED = {
     "sessions.max-requests-per-device",
     "sessions.answer-seconds",
     "sessions.retry-after-seconds",
+    "overload.enabled",  # the next request
+    "overload.delay-seconds",
+    "overload.aaa-delay-seconds",
+    "overload.aaa-least-in-flight",
+    "overload.ramp-start",
+    "overload.authentications-per-device",
+    "overload.retry-after-least",
+    "overload.retry-after-most",
+    "overload.tenant-weights",
     "logging.level",
     "logging.format",
 }
