@@ -37,7 +37,7 @@ from node.device.ts43_surface import Ts43Surface
 from node.explain import Explainer
 from node.management import Management
 from node.metrics import Metrics
-from node.store_watch import WatchedStore
+from node.store_watch import StoreWatch
 
 _log = structlog.get_logger("node")
 
@@ -77,14 +77,16 @@ class Node:
         self.counters = Counters()
         self.recorder = TraceRecorder()
         self.tenants = Tenants(config)
+        self.store_watch = StoreWatch()
         self.store = SqliteStore(
             Path(config.node.data) / config.store.path,
             config.store,
             self.turn.end,
             at_turn_end=self.turn.flusher,
             crashed=_bug,
+            failed=self.store_watch.failed,
+            succeeded=self.store_watch.succeeded,
         )
-        self.watched_store = WatchedStore(self.store)
         self.router = DiameterRouter(
             config.diameter, self.turn, self.timers, node_name=config.node.name
         )
@@ -95,8 +97,8 @@ class Node:
             config.sessions,
             gzip_from_octets=config.device.gzip_from_octets,
             aaa=self.router,
-            bss=self.watched_store,
-            store=self.watched_store,
+            bss=self.store,
+            store=self.store,
             timers=self.timers,
             counters=self.counters,
             recorder=self.recorder,
@@ -110,7 +112,7 @@ class Node:
             config.device, self.surface.handle, self.turn, hosts=tenant_hosts(config)
         )
         self.supervisor = Supervisor("node", crashed=_crashed)
-        self.explainer = Explainer(self.watched_store, self.tenants, time.time)
+        self.explainer = Explainer(self.store, self.tenants, time.time)
         self.management = Management(
             config.management,
             metrics=self._metrics(),
@@ -118,7 +120,7 @@ class Node:
             readiness={
                 "draining": lambda: "the node is shutting down" if self.draining else "",
                 "devices": lambda: "" if self.listener.ready else "no device is accepted",
-                "store": self.watched_store.problem,
+                "store": lambda: self.store_watch.problem(self.store),
                 "diameter": lambda: "" if self.router.ready else "no AAA peer is open",
             },
             explain=self.explainer.explain,

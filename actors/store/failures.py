@@ -24,5 +24,8 @@ def unavailable(error: Exception) -> StoreUnavailable:
     if not isinstance(error, sqlite3.Error):
         return StoreUnavailable("crash", type(error).__name__)
     code = getattr(error, "sqlite_errorcode", None)
+    if code is None and "decode" in str(error):
+        # Python's own: octets that are no UTF-8, in one row. Its text quotes them.
+        return StoreUnavailable("bad-row", "bad-row: a value is not UTF-8 text")
     reason = REASONS.get(code & 0xFF, "other") if isinstance(code, int) else "other"
     return StoreUnavailable(reason, f"{reason}: {error}")

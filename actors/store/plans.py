@@ -6,8 +6,9 @@ from typing import Final
 
 import msgspec
 
-from actors.backends.bss import Boost, DataPlan, Plan
+from actors.backends.bss import Boost, DataPlan, Plan, Subscriber
 
+PLANS_KEPT: Final = 10_000
 SERVICES: Final = frozenset(
     (
         "volte",
@@ -62,6 +63,27 @@ def plan_of(plan_id: str, name: str, body: str) -> Plan:
 def no_plan(plan_id: str) -> Plan:
     """What stands for a plan that the tenant does not have: nothing is sold under its name."""
     return Plan(plan_id, plan_id, frozenset())
+
+
+class PlanCache:
+    """Plans that were decoded before, by their rows: a changed plan is never served from it."""
+
+    def __init__(self) -> None:
+        self._plans: dict[tuple[str, str, str, str], Plan] = {}
+
+    def of(self, subscriber: Subscriber, name: str | None, body: str | None) -> Plan:
+        """The plan of a subscriber from the columns of its row; None: the tenant has none.
+
+        Raises:
+            msgspec.DecodeError: the body was not written by `plan_body`.
+        """
+        key = (subscriber.tenant, subscriber.plan_id, name or "", body or "")
+        plan = self._plans.get(key)
+        if plan is None:
+            if len(self._plans) >= PLANS_KEPT:
+                self._plans.clear()
+            plan = self._plans[key] = plan_of(*key[1:]) if key[3] else no_plan(key[1])
+        return plan
 
 
 def put_plans(connection: sqlite3.Connection, tenant: str, plans: Iterable[Plan]) -> None:

@@ -3,9 +3,10 @@
 Times are whole seconds of the wall clock (Unix time): they outlive the process and its Trio clock.
 """
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final
+from typing import Any, Final
 
 APP_SEPARATOR: Final = ","
 
@@ -130,3 +131,8 @@ class IdentityChange:
     at: int
     old: str
     new: str
+
+
+def history_of(rows: Iterable[Sequence[Any]]) -> tuple[IdentityChange, ...]:
+    """From rows of kind, subject, at, old, new."""
+    return tuple(IdentityChange(Identity(kind), *rest) for kind, *rest in rows)

@@ -5,8 +5,8 @@ for. Other processes, such as the command line, may use the same file at the sam
 """
 
 import sqlite3
-from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,18 +14,19 @@ import msgspec
 import trio
 
 from actors.backends.bss import Plan, Subscriber, SubscriberReply
-from actors.store import push_tokens, writes
+from actors.store import answers, push_tokens, writes
+from actors.store.answers import Answers, Failed, Succeeded
 from actors.store.database import connect, open_database
 from actors.store.failures import unavailable
 from actors.store.group_commit import GroupCommit
-from actors.store.plans import no_plan, plan_of
+from actors.store.plans import PlanCache
 from actors.store.records import (
     Identity,
-    IdentityChange,
     NewToken,
     NotificationAction,
     Registration,
     RegistrationStatus,
+    history_of,
 )
 from actors.store.store import (
     CountReply,
@@ -38,12 +39,11 @@ from actors.store.store import (
     TokenSuperseded,
 )
 from actors.store.subscriber_rows import SUBSCRIBER_COLUMNS, subscriber_of
-from actors.store.token_rows import FIND_BY_HASH, FIND_BY_SESSION, Sweeper, split_hash, token_of
+from actors.store.token_rows import FIND_BY_HASH, Sweeper, split_hash, token_of
 from config.model import Store as Settings
 
 READ_BUSY_SECONDS: Final = 0.05  # readers wait for nobody in WAL mode, but for its recovery
 HISTORY_ROWS: Final = 100
-PLANS_KEPT: Final = 10_000
 
 _SUBSCRIBER: Final = (
     f"SELECT {', '.join(f's.{name}' for name in SUBSCRIBER_COLUMNS)}, p.name, p.body"  # noqa: S608
@@ -67,6 +67,8 @@ class SqliteStore:
         *,
         at_turn_end: Callable[[Callable[[], None]], None] | None = None,
         crashed: Callable[[Exception], None] | None = None,
+        failed: Failed | None = None,
+        succeeded: Succeeded | None = None,
     ) -> None:
         """Describe the store; `run` opens it.
 
@@ -77,6 +79,8 @@ class SqliteStore:
             at_turn_end: registers a step that ends every turn; the writes of a turn then go to
                 the database thread together (`GroupCommit`).
             crashed: told of bugs in operations and replies; must not raise.
+            failed: told of every StoreUnavailable (`Answers`).
+            succeeded: told when an operation that had failed works again.
         """
         self._path = path
         self._settings = settings
@@ -88,9 +92,10 @@ class SqliteStore:
         )
         self._reader: sqlite3.Connection | None = None
         self._save_tokens = _SaveTokens()
-        self._plans: dict[tuple[str, str, str, str], Plan] = {}
+        self._plans = PlanCache()
         self._reads = 0
-        self._failed_reads: Counter[str] = Counter()
+        self._failed_reads = 0
+        self._answers = Answers(failed, succeeded)
 
     @property
     def ready(self) -> bool:
@@ -121,44 +126,33 @@ class SqliteStore:
     def find_subscriber(self, tenant: str, imsi: str, reply: SubscriberReply) -> None:
         """The subscriber and its plan, None for a stranger, or StoreUnavailable."""
         row = self._row(_SUBSCRIBER, (tenant, imsi))
-        if row is None or isinstance(row, StoreUnavailable):
-            reply(row)
-            return
-        try:
-            found = self._subscriber(row)
-        except (ValueError, msgspec.DecodeError) as error:
-            # Not by anything of ours: somebody wrote into the file by hand.
-            reply(self._failed(StoreUnavailable("corrupt", f"subscribers: {error}")))
-            return
-        reply(found)
+        found = row if row is None or isinstance(row, StoreUnavailable) else self._subscriber(row)
+        self._answer(answers.FIND_SUBSCRIBER, reply, found)
 
     def find_token(self, tenant: str, token_hash: bytes, reply: TokenReply) -> None:
         """The token of this hash if it is of this tenant, else None, or StoreUnavailable."""
         owner, hashed = split_hash(token_hash)
         row = self._row(FIND_BY_HASH, (owner, tenant))
-        reply(row if row is None or isinstance(row, StoreUnavailable) else token_of(row, hashed))
-
-    def has_session(self, tenant: str, diameter_session_id: bytes) -> bool:
-        """Whether a Diameter session led to a token of this tenant."""
-        row = self._row(FIND_BY_SESSION, (tenant, diameter_session_id))
-        return row is not None and not isinstance(row, StoreUnavailable)
+        found = row if row is None or isinstance(row, StoreUnavailable) else token_of(row, hashed)
+        self._answer(answers.FIND_TOKEN, reply, found)
 
     def identity_changes(
         self, tenant: str, kind: Identity, subject: str, reply: HistoryReply
     ) -> None:
         """The newest changes first, at most 100."""
         rows = self._rows(_HISTORY, (tenant, int(kind), subject, HISTORY_ROWS))
-        if isinstance(rows, StoreUnavailable):
-            reply(rows)
-        else:
-            reply(tuple(IdentityChange(Identity(kind), *rest) for kind, *rest in rows))
+        found = rows if isinstance(rows, StoreUnavailable) else history_of(rows)
+        self._answer(answers.IDENTITY_CHANGES, reply, found)
 
     # --- writes -----------------------------------------------------------------------------
 
     def save_token(self, token: NewToken, reply: SavedReply) -> None:
         """Keep a token, its device and the identity history; None once committed."""
         self._writer.submit_to(
-            self._save_tokens, token, reply, durable=self._settings.tokens_survive_power_cut
+            self._save_tokens,
+            token,
+            partial(self._answers.give, answers.SAVE_TOKEN, reply),
+            durable=self._settings.tokens_survive_power_cut,
         )
 
     def register_notification(self, registration: Registration, reply: RegistrationReply) -> None:
@@ -174,7 +168,7 @@ class SqliteStore:
             return
         self._writer.submit(
             lambda connection: writes.register(connection, registration),
-            reply,
+            partial(self._answers.give, answers.REGISTER, reply),
             durable=self._settings.tokens_survive_power_cut,
         )
 
@@ -182,7 +176,7 @@ class SqliteStore:
         """Revoke all tokens of a subscriber, also those being issued; how many there were."""
         self._writer.submit(
             lambda connection: writes.revoke_tokens(connection, tenant, imsi, at),
-            reply,
+            partial(self._answers.give, answers.REVOKE_TOKENS, reply),
             durable=True,
         )
 
@@ -192,7 +186,7 @@ class SqliteStore:
         """Revoke the tokens that a Diameter session led to; how many there were."""
         self._writer.submit(
             lambda connection: writes.revoke_session(connection, tenant, diameter_session_id, at),
-            reply,
+            partial(self._answers.give, answers.REVOKE_SESSION, reply),
             durable=True,
         )
 
@@ -200,7 +194,7 @@ class SqliteStore:
         """Void every token of a subscriber; the new generation, 0 for a stranger."""
         self._writer.submit(
             lambda connection: writes.bump_generation(connection, tenant, imsi),
-            reply,
+            partial(self._answers.give, answers.BUMP_GENERATION, reply),
             durable=True,
         )
 
@@ -210,7 +204,7 @@ class SqliteStore:
         return StoreStatistics(
             open=self.ready,
             reads=self._reads,
-            failed_reads=sum(self._failed_reads.values()),
+            failed_reads=self._failed_reads,
             received=writer.received,
             committed=writer.committed,
             failed=sum(writer.failures.values()) - writer.refused,
@@ -220,7 +214,7 @@ class SqliteStore:
             largest_batch=writer.largest_batch,
             longest_wait_seconds=writer.longest_wait_seconds,
             crashes=writer.crashes,
-            failures=dict(self._failed_reads + writer.failures),
+            failures=dict(self._answers.failures),
         )
 
     # --- inside -----------------------------------------------------------------------------
@@ -228,12 +222,12 @@ class SqliteStore:
     def _rows(self, sql: str, values: tuple[object, ...]) -> list[Any] | StoreUnavailable:
         self._reads += 1
         if self._reader is None:
-            return self._failed(StoreUnavailable("closed"))
+            return StoreUnavailable("closed")
         try:
             # fetchall resets the statement: an open read would hold up the checkpoint.
             return self._reader.execute(sql, values).fetchall()
         except sqlite3.Error as error:
-            return self._failed(unavailable(error))
+            return unavailable(error)
         except UnicodeEncodeError:
             return []  # half of a surrogate pair is in no database
 
@@ -241,20 +235,17 @@ class SqliteStore:
         rows = self._rows(sql, values)
         return rows if isinstance(rows, StoreUnavailable) else rows[0] if rows else None
 
-    def _failed(self, failure: StoreUnavailable) -> StoreUnavailable:
-        self._failed_reads[failure.reason] += 1
-        return failure
+    def _answer(self, operation: str, reply: Callable[[Any], None], answer: object) -> None:
+        self._failed_reads += isinstance(answer, StoreUnavailable)
+        self._answers.give(operation, reply, answer)
 
-    def _subscriber(self, row: tuple[Any, ...]) -> tuple[Subscriber, Plan]:
-        subscriber = subscriber_of(row[:-2])
-        key = (subscriber.tenant, subscriber.plan_id, row[-2] or "", row[-1] or "")
-        plan = self._plans.get(key)
-        if plan is None:
-            # Keyed by the row itself, so that a changed plan is never served from memory.
-            if len(self._plans) >= PLANS_KEPT:
-                self._plans.clear()
-            plan = self._plans[key] = plan_of(*key[1:]) if key[3] else no_plan(key[1])
-        return subscriber, plan
+    def _subscriber(self, row: tuple[Any, ...]) -> tuple[Subscriber, Plan] | StoreUnavailable:
+        try:
+            subscriber = subscriber_of(row[:-2])
+            return subscriber, self._plans.of(subscriber, row[-2], row[-1])
+        except (ValueError, msgspec.DecodeError) as error:
+            # Not by anything of ours: somebody wrote into the database by hand.
+            return StoreUnavailable("bad-row", f"a row of subscribers or plans: {error}")
 
     def _has(self, registration: Registration) -> bool:
         self._reads += 1

@@ -26,8 +26,9 @@ class StoreUnavailable(BssUnavailable):
     """The store could not read or keep something now; the device gets 503.
 
     Attributes:
-        reason: one word for counters: `closed`, `full-queue`, `locked`, `full-disk`, `corrupt`,
-            `read-only`, `input-output`, `crash`, `other`.
+        reason: one word for counters: `closed`, `full-queue`, `locked`, `full-disk`, `corrupt`
+            (the database), `bad-row` (one row of it), `read-only`, `input-output`, `crash`,
+            `connection` (to the server), `timeout`, `refused`, `other`.
     """
 
     def __init__(self, reason: str, text: str = "") -> None:
@@ -96,10 +97,6 @@ class Store(Protocol):
 
     def find_token(self, tenant: str, token_hash: bytes, reply: TokenReply) -> None:
         """The token of this hash, valid or not, if it is of this tenant; else None."""
-        ...
-
-    def has_session(self, tenant: str, diameter_session_id: bytes) -> bool:
-        """Whether a Diameter session led to a token of this tenant."""
         ...
 
     def save_token(self, token: NewToken, reply: SavedReply) -> None:

@@ -22,10 +22,6 @@ FIND_BY_HASH: Final = (
     " issued, previous_revoked, previous_generation, previous_session"
     " FROM tokens WHERE owner = ? AND tenant = ?"
 )
-FIND_BY_SESSION: Final = (
-    "SELECT 1 FROM tokens WHERE tenant = ?1 AND diameter_session_id = ?2 UNION ALL"
-    " SELECT 1 FROM tokens WHERE tenant = ?1 AND previous_session = ?2 LIMIT 1"
-)
 
 
 def split_hash(token_hash: bytes) -> tuple[int, bytes]:
