@@ -12,13 +12,13 @@ import structlog
 import trio
 
 from actors.diameter.back_off import BackOff
-from actors.diameter.breaker import CircuitBreaker
 from actors.diameter.connection import Connection
 from actors.diameter.link import Link, LinkContext
 from actors.diameter.peer_statistics import PeerStatistics
 from actors.diameter.pending import Pending, Waiter
 from actors.diameter.transport import Transport, TransportError
 from actors.diameter.watch import Watch
+from actors.runtime.breaker import CircuitBreaker
 from protocols.diameter import messages, numbers, watchdog
 from protocols.diameter.capabilities import Capabilities
 from protocols.diameter.codec import Message, decode

@@ -7,7 +7,6 @@ import trio
 from trio.testing import MockClock
 
 from actors.diameter.back_off import BackOff
-from actors.diameter.breaker import LONGEST_OPEN_SECONDS, BreakerState, CircuitBreaker
 from actors.diameter.outcomes import (
     EapAnswer,
     EapProfile,
@@ -18,6 +17,7 @@ from actors.diameter.outcomes import (
 )
 from actors.diameter.peer_statistics import LATENCY_BOUNDS, LatencyHistogram
 from actors.diameter.redirects import MAX_ENTRIES, Redirect, RedirectCache, Subject
+from actors.runtime.breaker import LONGEST_OPEN_SECONDS, BreakerState, CircuitBreaker
 from config.model import Diameter
 from protocols.diameter import numbers
 from protocols.diameter.codec import Message

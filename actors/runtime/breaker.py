@@ -1,16 +1,16 @@
 """Circuit breaker of one peer: after failures in a row no new sessions, then one probe at a time.
 
-Ours; `diameter.md` asks for it on 3002, 3004 and timeouts, and the degradation rules for half-open
-probing, so that a returning AAA meets one DER and not a storm. Sessions in progress pass always.
+Ours. Diameter peers (3002, 3004, time-outs) and SM-DP+ (connection failures, time-outs, 5xx) have
+one each, with half-open probing, so that a peer that returns meets one request and not a storm.
 """
 
 from enum import Enum
 from typing import Final
 
-FAILURES: Final = 5  # in a row; with an answer limit of 2 s a burst of losses is no outage yet
+FAILURES: Final = 5  # in a row; a burst of losses is no outage yet
 FIRST_OPEN_SECONDS: Final = 1.0
 LONGEST_OPEN_SECONDS: Final = 30.0
-BUSY_SECONDS: Final = 2.0  # after 3004: others are preferred
+BUSY_SECONDS: Final = 2.0  # others are preferred after the peer said so
 
 
 class BreakerState(Enum):
@@ -25,7 +25,7 @@ class CircuitBreaker:
     """One peer's breaker.
 
     Attributes:
-        busy_until: the peer said 3004; until then others are preferred.
+        busy_until: the peer said that it is (3004); until then others are preferred.
         opened: how often it opened.
     """
 
@@ -46,13 +46,13 @@ class CircuitBreaker:
         return BreakerState.OPEN if now < self._open_until else BreakerState.HALF_OPEN
 
     def allows(self, now: float) -> bool:
-        """Whether a new session may start at this peer."""
+        """Whether something new may start at this peer."""
         if self._failures < FAILURES:
             return True
         return now >= self._open_until and not self._probing
 
     def started(self) -> None:
-        """A new session starts here; in half-open it is the probe."""
+        """Something new starts here; in half-open it is the probe."""
         if self._failures >= FAILURES:
             self._probing = True
 
@@ -64,7 +64,7 @@ class CircuitBreaker:
             self._open_seconds = FIRST_OPEN_SECONDS
 
     def failed(self, now: float) -> None:
-        """Time-out, 3002 or 3004."""
+        """It did not answer, or said that it cannot."""
         self._failures += 1
         if self._failures == FAILURES or self._probing:
             self.opened += 1
@@ -73,7 +73,7 @@ class CircuitBreaker:
             self._probing = False
 
     def busy(self, now: float) -> None:
-        """3004 TOO_BUSY."""
+        """It answered that it is too busy."""
         self.busy_until = now + BUSY_SECONDS
         self.failed(now)
 
