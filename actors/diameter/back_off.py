@@ -19,14 +19,15 @@ class BackOff:
     """The delay before the next attempt.
 
     Attributes:
+        settings: Tc and the first delay; others count from the next delay.
         seconds: the delay.
     """
 
-    __slots__ = ("_failures", "_random", "_settings", "seconds")
+    __slots__ = ("_failures", "_random", "seconds", "settings")
 
     def __init__(self, settings: Diameter, generator: random.Random) -> None:
         """The first attempt comes at once."""
-        self._settings = settings
+        self.settings = settings
         self._random = generator
         self._failures = 0
         self.seconds = 0.0
@@ -40,7 +41,7 @@ class BackOff:
         """The connection was lost, or never came up (0 seconds)."""
         if open_seconds >= STABLE_SECONDS:
             self._failures = 0
-        settings = self._settings
+        settings = self.settings
         delay = settings.first_reconnect_seconds * 2 ** min(self._failures, 16)
         self._failures += 1
         spread = 1 + JITTER * (2 * self._random.random() - 1)
@@ -54,5 +55,5 @@ class BackOff:
         """
         self._failures = 0
         factor = BUSY_FACTOR if cause == numbers.BUSY else 1
-        self.seconds = self._settings.reconnect_seconds * factor
+        self.seconds = self.settings.reconnect_seconds * factor
         return cause != numbers.DO_NOT_WANT_TO_TALK_TO_YOU

@@ -52,6 +52,10 @@ class Connection:
         self._out: list[bytes] = []
         self._outbox = outbox
 
+    def limit(self, octets: int) -> None:
+        """The largest message from now on; a longer one that is half here ends the connection."""
+        self.framer.limit = octets
+
     def queue(self, raw: bytes) -> None:
         """Write this message at the end of the turn."""
         if not self._out:

@@ -140,6 +140,13 @@ class Link:
 
     # --- what the owner asks ----------------------------------------------------------------------
 
+    def reload(self, offer: Offer) -> None:
+        """The context has other settings: of messages from now on; the offer for the next CER."""
+        self._offer = offer
+        for connection in (self._i, self._r):
+            if connection is not None:
+                connection.limit(self._context.settings.max_message_octets)
+
     def start(self) -> None:
         """An attempt begins: `connected` or `not_connected` comes next."""
         self.happen(Event.START)

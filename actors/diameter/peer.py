@@ -256,6 +256,13 @@ class Peer:
         """
         return self._link.accept(connection, cer, capabilities)
 
+    def reload(self, offer: Offer) -> None:
+        """The context has other settings: use them, and that offer when connecting again."""
+        settings = self._context.settings
+        self._link.reload(offer)
+        self._watch.use(settings.watchdog_seconds)
+        self._back_off.settings = settings
+
     def stop(self, cause: int = numbers.REBOOTING) -> None:
         """Disconnect in order (DPR with that Disconnect-Cause) and stay away until `start`."""
         self._stopped = True

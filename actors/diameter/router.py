@@ -131,6 +131,8 @@ class DiameterRouter:
         self._redirects = RedirectCache()
         self._supervisor = Supervisor("diameter", crashed=self._crashed)
         self._nursery: trio.Nursery | None = None
+        self._running: dict[str, Peer] = {}
+        self._leaving: dict[str, trio.Event] = {}
         self._draining = False
         self._no_peer = self._shed = 0
         turn.flusher(self._outbox.flush)
@@ -220,11 +222,13 @@ class DiameterRouter:
             self._nursery = nursery
             try:
                 for route in self._peers.values():
-                    await self._supervisor.start(route.peer.host, route.peer.run)
+                    await self._start(route.peer)
                 task_status.started()
                 await trio.sleep_forever()
             finally:
                 self._nursery = None
+                self._running.clear()
+                self._leaving.clear()
 
     async def drain(self) -> None:
         """Say good-bye to every peer (DPR, REBOOTING) and wait for the answers."""
@@ -237,19 +241,45 @@ class DiameterRouter:
                 await route.peer.wait_closed()
 
     def reload(self, config: Diameter) -> None:
-        """Use another configuration; the own identity and timers of open peers need a restart.
+        """Use another configuration; only another identity of our own needs a restart.
 
-        Peers that are gone get a DPR, peers that changed too, new ones are connected to.
+        Peers that are gone get a DPR and the time to answer it, peers that changed too, and are
+        then connected to anew; peers that stay have the new timers and bounds at once.
         """
-        kept = {name: route.peer for name, route in self._peers.items()}
         self.settings = config
         self._context.settings = config
         self._templates.clear()
         self._set_peers(config.peers)
-        for name, route in self._peers.items():
-            if kept.get(name) is not route.peer and self._nursery is not None:
-                self._nursery.start_soon(self._supervisor.start, name, route.peer.run)
+        for route in self._peers.values():
+            route.peer.reload(self._offer(route.config))
+            if self._nursery is not None and self._running.get(route.peer.host) is not route.peer:
+                self._nursery.start_soon(self._start, route.peer)
         self.turn.end()
+
+    async def _start(self, peer: Peer) -> None:
+        """Connect to a peer, once the one of that name that was configured before is gone."""
+        while peer.host in self._leaving:
+            await self._leaving[peer.host].wait()
+        route = self._peers.get(peer.host)
+        if route is None or route.peer is not peer or peer.host in self._running:
+            return  # reloaded once more meanwhile
+        self._running[peer.host] = peer
+        await self._supervisor.start(peer.host, peer.run)
+
+    def _remove(self, peer: Peer) -> None:
+        """Say good-bye; the socket closes with the DPA, or after `disconnect_seconds`."""
+        peer.stop(numbers.DO_NOT_WANT_TO_TALK_TO_YOU)
+        if self._nursery is not None and self._running.get(peer.host) is peer:
+            self._leaving[peer.host] = trio.Event()
+            self._nursery.start_soon(self._leave, peer)
+
+    async def _leave(self, peer: Peer) -> None:
+        await peer.wait_closed()  # the link itself does not wait for the DPA any longer
+        self._supervisor.stop(peer.host)
+        self._running.pop(peer.host, None)
+        gone = self._leaving.pop(peer.host, None)
+        if gone is not None:
+            gone.set()
 
     def _set_peers(self, sections: tuple[DiameterPeer, ...]) -> None:
         before, self._peers = self._peers, {}
@@ -263,22 +293,22 @@ class DiameterRouter:
                 before[name] = old
             self._peers[name] = Route(section, self._new_peer(section))
         for route in before.values():
-            route.peer.stop(numbers.DO_NOT_WANT_TO_TALK_TO_YOU)
-            self._supervisor.stop(route.peer.host)
+            self._remove(route.peer)
         self._routes.set(list(self._peers.values()))
 
-    def _new_peer(self, section: DiameterPeer) -> Peer:
-        offer = Offer(
+    def _offer(self, section: DiameterPeer) -> Offer:
+        return Offer(
             (),
             product_name=self.settings.product_name,
             plain_form=section.plain_application_id,
             vendor_specific_form=section.vendor_specific_application_id,
         )
 
+    def _new_peer(self, section: DiameterPeer) -> Peer:
         async def connect() -> Transport:
             return await self._connect(section)
 
-        return Peer(section.host, offer, self._context, connect)
+        return Peer(section.host, self._offer(section), self._context, connect)
 
     def _crashed(self, name: str, error: Exception) -> None:
         _log.error("peer crashed", peer=name, exc_info=error)

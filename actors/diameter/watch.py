@@ -68,6 +68,16 @@ class Watch:
         self.cancel()
         self.handle(Event.DISCONNECTED if orderly else Event.CONNECTION_DOWN)
 
+    def use(self, tw_seconds: float) -> None:
+        """Another Tw: what is left of the running one is measured anew."""
+        if tw_seconds == self._machine.tw:
+            return
+        self._machine.tw = tw_seconds
+        if self._timer is not None:
+            self.cancel()
+            self._machine.heard(trio.current_time(), 2 * self._random.random() - 1)
+            self._arm()
+
     def cancel(self) -> None:
         """Watch no more."""
         if self._timer is not None:

@@ -177,16 +177,17 @@ class Watchdog:
     """The watchdog of one peer.
 
     Attributes:
+        tw: Tw without its jitter, in seconds; a change counts from the next arming.
         pending: a DWR of ours is not answered yet (RFC 3539 `Pending`).
         num_dwa: answers since the connection came back (RFC 3539 `NumDWA`).
         deadline: when TIMER_EXPIRES is due, in seconds on the caller's clock.
     """
 
-    __slots__ = ("_tw", "deadline", "num_dwa", "pending", "state")
+    __slots__ = ("deadline", "num_dwa", "pending", "state", "tw")
 
     def __init__(self, tw_seconds: float) -> None:
         """Begin in INITIAL; `tw_seconds` is Tw."""
-        self._tw = tw_seconds
+        self.tw = tw_seconds
         self.state = State.INITIAL
         self.pending = False
         self.num_dwa = 0
@@ -215,7 +216,7 @@ class Watchdog:
 
     def heard(self, now: float, jitter: float) -> None:
         """RECEIVE_NON_DWA in OKAY, without the table: once per read of a busy connection."""
-        self.deadline = now + self._tw + jitter * JITTER_SECONDS
+        self.deadline = now + self.tw + jitter * JITTER_SECONDS
 
     def _carry_out(self, action: Action, now: float, jitter: float) -> None:
         match action:
