@@ -18,6 +18,7 @@ from actors.runtime.timers import TimerWheel
 from actors.runtime.turn import Turn
 from config.model import DeviceListener as Settings
 from node.device.connection import Handle
+from node.device.gate import Gate, OpenGate
 from node.device.listening import ListeningSockets
 from node.device.open_connections import OpenConnections
 from node.device.statistics import DeviceCounters, DeviceStatistics
@@ -42,6 +43,7 @@ class DeviceListener:
         *,
         hosts: Iterable[str] = (),
         reuse_port: bool = False,
+        gate: Gate | None = None,
     ) -> None:
         """Load the certificates; nothing listens yet.
 
@@ -53,6 +55,7 @@ class DeviceListener:
             hosts: names of tenants, which a client without SNI may ask for besides those of the
                 certificates.
             reuse_port: share the port with other processes (SO_REUSEPORT).
+            gate: asked about every connection before its handshake; None: all may come.
 
         Raises:
             CertificateError: the certificates cannot be used.
@@ -63,8 +66,9 @@ class DeviceListener:
         self._certificates = ServerCertificates(config.certificates, hosts)
         self._counters = DeviceCounters()
         self._wheel = TimerWheel(turn)
+        self._gate = gate or OpenGate()
         self._connections = OpenConnections(
-            config, handle, self._certificates, self._counters, turn, self._wheel
+            config, handle, self._certificates, self._counters, turn, self._wheel, self._gate
         )
         self._listening: ListeningSockets | None = None
         turn.flusher(self._connections.flush)
@@ -99,12 +103,14 @@ class DeviceListener:
 
     def _react(self, epoll: select.epoll, listening: ListeningSockets) -> None:
         """Work off what is ready, in a few bounded rounds."""
-        turn, connections = self._turn, self._connections
+        turn, connections, gate = self._turn, self._connections, self._gate
         by_descriptor, step = connections.by_descriptor, connections.step
         began = now = trio.current_time()
+        gate.round(now)
         for _ in range(ROUNDS):
             ready = epoll.poll(0, EVENTS)
             if not ready:
+                gate.drained()
                 return
             handshakes = 0
             knocking: list[int] = []
@@ -124,7 +130,9 @@ class DeviceListener:
             turn.end()
             now = trio.current_time()
             if now - began > REACT_SECONDS:
-                return
+                break
+        if not epoll.poll(0, 1):
+            gate.drained()
 
     async def drain(self, seconds: float) -> None:
         """Stop accepting, let open requests be answered, close what is left after `seconds`.

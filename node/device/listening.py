@@ -6,6 +6,7 @@ import socket
 from collections.abc import Sequence
 from typing import Final
 
+from node.device.gate import lets_in
 from node.device.open_connections import OpenConnections
 
 ACCEPTS: Final = 64  # of one socket in one round, then the connections get their turn
@@ -56,7 +57,8 @@ class ListeningSockets:
                     self._pause("descriptors")
                     return
                 continue  # that one died in the queue
-            self._connections.welcome(connected, address[0], now)
+            if lets_in(self._connections.gate, connected, address[0], now):
+                self._connections.welcome(connected, address[0], now)
 
     def close(self, now: float) -> None:
         """Stop listening; connections that wait in the kernel's queue are taken first."""

@@ -14,6 +14,7 @@ from actors.runtime.turn import Turn
 from config.model import DeviceListener as Settings
 from node.device.connection import DeviceConnection, Handle
 from node.device.exchange import Exchange
+from node.device.gate import Gate
 from node.device.statistics import DeviceCounters
 from node.device.tls import ServerCertificates
 from protocols.http.limits import HttpLimits
@@ -38,12 +39,14 @@ class OpenConnections:
         counters: DeviceCounters,
         turn: Turn,
         wheel: TimerWheel,
+        gate: Gate,
     ) -> None:
         self.certificates = certificates
         self.counters = counters
         self.draining = False
         self.handle = handle
         self.wheel = wheel
+        self.gate = gate
         self.by_descriptor: dict[int, DeviceConnection] = {}
         self.handshaking: dict[DeviceConnection, None] = {}  # oldest first
         self._turn = turn
