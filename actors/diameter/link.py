@@ -22,6 +22,7 @@ from config.model import Diameter
 from protocols.diameter import dictionary as d
 from protocols.diameter import messages, numbers
 from protocols.diameter.capabilities import Capabilities, read_capabilities
+from protocols.diameter.checks import find_fault
 from protocols.diameter.codec import Message, decode
 from protocols.diameter.errors import RemoteError
 from protocols.diameter.identifiers import Counter32
@@ -51,6 +52,7 @@ class LinkContext:
     Attributes:
         settings: timers and bounds.
         generator: for jitter and identifiers; no secret comes from it.
+        refused: requests of the peers that got an error, by result code.
     """
 
     settings: Diameter
@@ -60,6 +62,12 @@ class LinkContext:
     outbox: Outbox
     end_to_end: Counter32
     generator: random.Random = field(default_factory=random.Random)
+    refused: dict[int, int] = field(default_factory=dict)
+
+    def refuse(self, request: Message, code: int, text: str, failed_avp: bytes = b"") -> bytes:
+        """The answer that refuses a request, which is counted."""
+        self.refused[code] = self.refused.get(code, 0) + 1
+        return messages.build_error(request, self.origin, code, text, failed_avp)
 
 
 class LinkOwner(Protocol):
@@ -288,6 +296,8 @@ class Link:
 
     def _take_base(self, connection: Connection, message: Message) -> None:
         initiated = connection.side is INITIATED
+        if message.is_request and self._refuses(connection, message):
+            return
         if message.command == numbers.CAPABILITIES_EXCHANGE:
             self._take_cea(connection, message)
         elif connection is self._i and self.state in _BEFORE_CEA:
@@ -304,6 +314,23 @@ class Link:
             self.happen(Event.I_RCV_DPR if initiated else Event.R_RCV_DPR, message)
         else:
             self.happen(Event.I_RCV_DPA if initiated else Event.R_RCV_DPA)
+
+    def _refuses(self, connection: Connection, request: Message) -> bool:
+        """A DWR or DPR that cannot be understood gets its error, and nothing else happens.
+
+        Raises:
+            DecodeError: a group in it is not sound.
+        """
+        if connection is not self.open and self.state is not State.CLOSING:
+            return False
+        if request.command == numbers.CAPABILITIES_EXCHANGE:
+            return False  # means nothing any more
+        fault = find_fault(request)
+        if fault is None:
+            return False
+        code, failed = fault.result_code, fault.failed_avp
+        connection.queue(self._context.refuse(request, code, fault.text, failed))
+        return True
 
     def _take_cea(self, connection: Connection, message: Message) -> None:
         expected = connection is self._i and self.state in _BEFORE_CEA

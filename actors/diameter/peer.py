@@ -19,8 +19,9 @@ from actors.diameter.pending import Pending, Waiter
 from actors.diameter.transport import Transport, TransportError
 from actors.diameter.watch import Watch
 from actors.runtime.breaker import CircuitBreaker
-from protocols.diameter import messages, numbers, watchdog
+from protocols.diameter import numbers, watchdog
 from protocols.diameter.capabilities import Capabilities
+from protocols.diameter.checks import find_fault
 from protocols.diameter.codec import Message, decode
 from protocols.diameter.errors import DecodeError
 from protocols.diameter.messages import Offer
@@ -332,13 +333,13 @@ class Peer:
         self._requests_received += 1
         try:
             request = decode(raw, connection.framer.limit)
-            fault = messages.find_fault(request)
+            fault = find_fault(request)
         except DecodeError as error:
             connection.queue(self._refusal(raw, error))
             raise
         if fault is not None:
-            answer: bytes | None = messages.build_error(
-                request, self._context.origin, fault.result_code, fault.text, fault.failed_avp
+            answer: bytes | None = self._context.refuse(
+                request, fault.result_code, fault.text, fault.failed_avp
             )
         else:
             answer = self._context.on_request(self, request)
@@ -348,9 +349,8 @@ class Peer:
     def _refusal(self, raw: bytes, error: DecodeError) -> bytes:
         """An answer to a request of which only the header can be trusted."""
         header = raw[:1] + b"\0\0\x14" + bytes((raw[4] & ~numbers.FLAG_ERROR,)) + raw[5:20]
-        return messages.build_error(
-            decode(header), self._context.origin, error.result_code, str(error), error.failed_avp
-        )
+        code = error.result_code
+        return self._context.refuse(decode(header), code, str(error), error.failed_avp)
 
     def _fail_over(self) -> None:
         """Nobody will answer what is pending; the waiters decide where it goes."""

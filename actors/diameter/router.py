@@ -34,6 +34,7 @@ from actors.diameter.transport import (
     connect_tcp,
     connect_tls,
 )
+from actors.diameter.unrecognised import Unrecognised
 from actors.runtime.supervisor import Supervisor
 from actors.runtime.timers import TimerWheel
 from actors.runtime.turn import Turn
@@ -61,6 +62,7 @@ class RouterStatistics:
         shed: new sessions that overload reports kept away.
         duplicates: RAR and ASR answered from the cache.
         refused: requests of peers answered with an error, by result code.
+        unrecognised: AVPs with the M bit in answers that are not known, by vendor and code.
         reports: overload reports in force: (type, name, application, per cent, seconds left).
     """
 
@@ -70,6 +72,7 @@ class RouterStatistics:
     malformed: int
     duplicates: int
     refused: dict[int, int]
+    unrecognised: dict[str, int]
     reports: list[tuple[int, str, int, int, float]]
 
 
@@ -112,7 +115,6 @@ class DiameterRouter:
         self.origin = Origin(f"{first}{identity_suffix}{dot}{rest}", config.origin_realm, now)
         self._session_ids = SessionIds(self.origin.host, now, self._random.getrandbits(31))
         self._connect = connect or _connect
-        self._server_requests = ServerRequests(self.origin, (numbers.SWM, numbers.SWA))
         self._outbox = Outbox()
         self._context = PeerContext(
             settings=config,
@@ -124,6 +126,8 @@ class DiameterRouter:
             on_request=self._request_received,
             generator=self._random,
         )
+        self._server_requests = ServerRequests(self._context, (numbers.SWM, numbers.SWA))
+        self._unrecognised = Unrecognised()
         self._peers: dict[str, Route] = {}
         self._routes = Routes(self._random)
         self._templates: dict[tuple[EapProfile, bytes], DerTemplate] = {}
@@ -209,7 +213,8 @@ class DiameterRouter:
             shed=self._shed,
             malformed=self.malformed,
             duplicates=self._server_requests.duplicates,
-            refused=dict(self._server_requests.refused),
+            refused=dict(self._context.refused),
+            unrecognised=dict(self._unrecognised.counts),
             reports=self._overload.in_force(trio.current_time()),
         )
 
@@ -423,6 +428,8 @@ class DiameterRouter:
         # An error with the E bit names the agent that found it (RFC 6733 §7.2).
         if outcome.origin_host and not answer.is_error:
             self._routes.learn(outcome.origin_host, peer)
+        if outcome.code != numbers.MULTI_ROUND_AUTH:
+            self._unrecognised.look_at(answer, peer.host)
         if self.settings.overload_control and d.OC_OLR in answer:
             self._overload.take(answer, trio.current_time())
 
@@ -444,7 +451,7 @@ class DiameterRouter:
             return self._server_requests.answer(peer, request, trio.current_time())
         except Exception as error:  # the session side's bug is not the peer's fault
             self.turn.crashed(error)
-            return messages.build_error(request, self.origin, numbers.UNABLE_TO_COMPLY)
+            return self._context.refuse(request, numbers.UNABLE_TO_COMPLY, "")
 
 
 def _subject(exchange: EapExchange) -> Subject:

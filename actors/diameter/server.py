@@ -23,6 +23,7 @@ from actors.runtime.turn import Turn
 from config.model import Diameter
 from protocols.diameter import messages, numbers
 from protocols.diameter.capabilities import Capabilities, read_capabilities
+from protocols.diameter.checks import find_fault
 from protocols.diameter.codec import Message, decode
 from protocols.diameter.errors import RemoteError
 from protocols.diameter.identifiers import end_to_end_identifiers
@@ -160,11 +161,15 @@ class DiameterServer:
         if cer.command != numbers.CAPABILITIES_EXCHANGE or not cer.is_request:
             raise RemoteError(f"command {cer.command}", numbers.COMMAND_UNSUPPORTED)
         capabilities = read_capabilities(cer)
-        code = self._refusal(capabilities)
+        fault = find_fault(cer)
+        code = fault.result_code if fault is not None else self._refusal(capabilities)
         if code:
             _log.warning("client refused", peer=capabilities.origin_host, result=code)
+            refused = self._context.refused
+            refused[code] = refused.get(code, 0) + 1
             offer = completed(self._offer, connection.transport.local_address)
-            connection.queue(messages.build_cea(cer, self.origin, offer, code))
+            failed = fault.failed_avp if fault is not None else b""
+            connection.queue(messages.build_cea(cer, self.origin, offer, code, failed))
             return None
         peer = self._peer(capabilities.origin_host.lower())
         # RFC 6733 §5.6: while one connection is open, another of the same peer is rejected.

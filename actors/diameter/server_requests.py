@@ -9,13 +9,13 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
+from actors.diameter.link import LinkContext
 from actors.diameter.outcomes import ServerRequest
 from actors.diameter.peer import Peer
 from protocols.diameter import dictionary as d
 from protocols.diameter import messages, numbers
 from protocols.diameter.codec import Message
 from protocols.diameter.encoding import with_hop_by_hop
-from protocols.diameter.messages import Origin
 
 DUPLICATE_SECONDS: Final = 240.0  # RFC 6733 §3: End-to-End Identifiers are unique for 4 minutes
 MAX_DUPLICATES: Final = 10_000  # ours
@@ -55,16 +55,14 @@ class ServerRequests:
     Attributes:
         serve: decides an RAR or ASR: its result code, 2001, 5002, or 5012 when it came to nothing.
         duplicates: requests that were answered from the cache.
-        refused: requests answered with an error, by result code.
     """
 
-    def __init__(self, origin: Origin, applications: tuple[int, ...]) -> None:
+    def __init__(self, context: LinkContext, applications: tuple[int, ...]) -> None:
         """`applications` are those that we announce."""
         self.serve: Serve = _no_session
         self.duplicates = 0
-        self.refused: dict[int, int] = {}
-        self._origin = origin
-        self._host = origin.host.lower().encode()
+        self._context = context
+        self._host = context.origin.host.lower().encode()
         self._applications = applications
         self._answered = AnsweredRequests()
 
@@ -92,10 +90,9 @@ class ServerRequests:
     ) -> bytes:
         """Build an answer, and remember it for a retransmission."""
         if code == numbers.SUCCESS:
-            answer = messages.build_answer(request, self._origin, code)
+            answer = messages.build_answer(request, self._context.origin, code)
         else:
-            self.refused[code] = self.refused.get(code, 0) + 1
-            answer = messages.build_error(request, self._origin, code, text)
+            answer = self._context.refuse(request, code, text)
         self._answered.put(key, answer, now)
         return answer
 

@@ -19,7 +19,6 @@ from protocols.diameter.encoding import (
     encode_octets,
     encode_u32,
 )
-from protocols.diameter.values import SIZES
 
 BASE_REQUEST: Final = numbers.FLAG_REQUEST
 APPLICATION_REQUEST: Final = numbers.FLAG_REQUEST | numbers.FLAG_PROXIABLE
@@ -90,10 +89,18 @@ def build_cer(origin: Origin, offer: Offer, hop_by_hop: int, end_to_end: int) ->
     )
 
 
-def build_cea(cer: Message, origin: Origin, offer: Offer, result_code: int) -> bytes:
-    """Capabilities-Exchange-Answer (RFC 6733 §5.3.2)."""
-    result = encode_u32(d.RESULT_CODE, result_code)
-    return _answer(cer, result_code, result + origin.encoded + _offered(origin, offer))
+def build_cea(
+    cer: Message, origin: Origin, offer: Offer, result_code: int, failed_avp: bytes = b""
+) -> bytes:
+    """Capabilities-Exchange-Answer (RFC 6733 §5.3.2).
+
+    Args:
+        failed_avp: the AVP to blame, encoded.
+    """
+    body = encode_u32(d.RESULT_CODE, result_code) + origin.encoded + _offered(origin, offer)
+    if failed_avp:
+        body += encode_avp(d.FAILED_AVP, failed_avp)
+    return _answer(cer, result_code, body)
 
 
 def build_dwr(origin: Origin, hop_by_hop: int, end_to_end: int) -> bytes:
@@ -266,48 +273,6 @@ def _answer(request: Message, code: int, body: bytes) -> bytes:
         request.end_to_end,
         body,
     )
-
-
-# --- checks of requests -------------------------------------------------------------------------
-
-REQUIRED: Final[dict[int, tuple[d.Avp, ...]]] = {
-    numbers.CAPABILITIES_EXCHANGE: (d.ORIGIN_HOST, d.ORIGIN_REALM),
-    numbers.DEVICE_WATCHDOG: (d.ORIGIN_HOST, d.ORIGIN_REALM),
-    numbers.DISCONNECT_PEER: (d.ORIGIN_HOST, d.ORIGIN_REALM, d.DISCONNECT_CAUSE),
-    numbers.RE_AUTH: (d.SESSION_ID, d.ORIGIN_HOST, d.ORIGIN_REALM),
-    numbers.ABORT_SESSION: (d.SESSION_ID, d.ORIGIN_HOST, d.ORIGIN_REALM),
-    numbers.SESSION_TERMINATION: (d.SESSION_ID, d.ORIGIN_HOST, d.ORIGIN_REALM),
-    numbers.DIAMETER_EAP: (d.SESSION_ID, d.ORIGIN_HOST, d.ORIGIN_REALM, d.EAP_PAYLOAD),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """Why a request cannot be served."""
-
-    result_code: int
-    text: str
-    failed_avp: bytes
-
-
-def find_fault(request: Message) -> Fault | None:
-    """Check a request against its grammar: unknown AVPs with M (5001), missing ones (5005).
-
-    Raises:
-        DecodeError: a group in it is not sound.
-    """
-    request.check_groups()
-    if not request.keys() <= d.BY_KEY.keys():
-        for avp in request:
-            if avp.mandatory and avp.key not in d.BY_KEY:
-                text = f"AVP {avp.code} of vendor {avp.vendor}"
-                return Fault(numbers.AVP_UNSUPPORTED, text, avp.encode())
-    for row in REQUIRED.get(request.command, ()):
-        if row not in request:
-            # RFC 6733 §7.1.5: the missing AVP, its data zeroes of the smallest size.
-            example = encode_octets(row, bytes(SIZES.get(row.type, 0)))
-            return Fault(numbers.MISSING_AVP, row.name, example)
-    return None
 
 
 # --- what answers say ---------------------------------------------------------------------------

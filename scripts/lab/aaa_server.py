@@ -11,6 +11,7 @@ from typing import Final, Protocol
 
 from protocols.diameter import dictionary as d
 from protocols.diameter import messages, numbers
+from protocols.diameter.checks import find_fault
 from protocols.diameter.codec import Message
 from protocols.diameter.encoding import HEADER_OCTETS, GroupMember
 from protocols.diameter.messages import Origin, SessionAddress
@@ -93,7 +94,7 @@ class AaaServer:
             code = numbers.COMMAND_UNSUPPORTED
             self._send(peer, request, messages.build_error(request, self._origin, code), (0, code))
             return
-        fault = messages.find_fault(request)
+        fault = find_fault(request)
         if fault is not None:
             raw = messages.build_error(
                 request, self._origin, fault.result_code, fault.text, fault.failed_avp

@@ -32,6 +32,7 @@ from tests.actors.diameter.lab import NODE, REALM, Lab, MemoryTransport, first_r
 
 AAA = Origin(f"aaa1.{REALM}", REALM, 5)
 OFFER = Offer(("127.0.0.1",))
+UNKNOWN = d.Avp(4242, "Unknown", d.AvpType.OCTET_STRING, True, 99)
 
 
 @pytest.fixture
@@ -192,6 +193,37 @@ async def test_watchdog_requests_are_answered(autojump_clock: MockClock, lab: La
     assert not dwa.is_request
     assert (dwa.command, dwa.hop_by_hop, dwa.end_to_end) == (280, 7, 8)
     assert dwa.u32(d.RESULT_CODE) == numbers.SUCCESS
+
+
+async def test_a_watchdog_with_an_unknown_mandatory_avp_is_5001(
+    autojump_clock: MockClock, lab: Lab
+) -> None:
+    peer = Scripted(lab)
+    router = await lab.router("aaa1")
+    await peer.open()
+    raw = decode(build_dwr(AAA, 7, 8)).raw[20:] + encode_avp(UNKNOWN, b"x")
+    await peer.say(encode_message(0x80, numbers.DEVICE_WATCHDOG, 0, 7, 8, raw))
+    (dwa,) = await peer.hear()
+    assert (dwa.is_request, dwa.hop_by_hop, dwa.end_to_end) == (False, 7, 8)
+    assert dwa.u32(d.RESULT_CODE) == numbers.AVP_UNSUPPORTED
+    failed = dwa.group(d.FAILED_AVP)
+    assert failed is not None
+    assert failed.octets(UNKNOWN) == b"x"
+    assert router.ready
+    assert router.statistics().refused == {5001: 1}
+
+
+async def test_a_good_bye_that_is_not_understood_is_none(
+    autojump_clock: MockClock, lab: Lab
+) -> None:
+    peer = Scripted(lab)
+    router = await lab.router("aaa1")
+    await peer.open()
+    raw = decode(build_dpr(AAA, numbers.BUSY, 7, 8)).raw[20:] + encode_avp(UNKNOWN, b"x")
+    await peer.say(encode_message(0x80, numbers.DISCONNECT_PEER, 0, 7, 8, raw))
+    (dpa,) = await peer.hear()
+    assert dpa.u32(d.RESULT_CODE) == numbers.AVP_UNSUPPORTED
+    assert router.ready
 
 
 async def test_a_quiet_peer_gets_a_dwr_and_a_busy_one_does_not(
@@ -524,6 +556,16 @@ def cer_of(*applications: int, extra: bytes = b"") -> bytes:
     raw = build_cer(Origin(NODE, REALM), Offer(("127.0.0.1",), applications), 1, 2)
     message = decode(raw)
     return encode_message(message.flags, message.command, 0, 1, 2, raw[20:] + extra)
+
+
+async def test_a_cer_with_an_unknown_mandatory_avp_is_5001(
+    autojump_clock: MockClock, lab: Lab
+) -> None:
+    (cea,) = await served(lab, cer_of(numbers.SWM, extra=encode_avp(UNKNOWN, b"x")))
+    assert cea.u32(d.RESULT_CODE) == numbers.AVP_UNSUPPORTED
+    failed = cea.group(d.FAILED_AVP)
+    assert failed is not None
+    assert UNKNOWN in failed
 
 
 async def test_the_server_takes_a_good_cer(autojump_clock: MockClock, lab: Lab) -> None:

@@ -718,6 +718,20 @@ async def test_a_dea_whose_content_cannot_be_read_fails_alone(
     assert router.statistics().peers[0].reconnects == 0
 
 
+async def test_an_answer_with_an_unknown_mandatory_avp_is_used_and_counted(
+    autojump_clock: MockClock, lab: Lab
+) -> None:
+    ours = d.Avp(4242, "Unknown", d.AvpType.OCTET_STRING, True, 99)
+    optional = d.Avp(4243, "Unknown", d.AvpType.OCTET_STRING, False)
+    lab.aaa("aaa1", result(numbers.SUCCESS, (ours, b"x"), (optional, b"x")))
+    router = await lab.router("aaa1")
+    for number in range(2):
+        answer = await lab.ask(router, first_round(number))
+        assert isinstance(answer, EapAnswer)
+        assert answer.code == numbers.SUCCESS
+    assert router.statistics().unrecognised == {"99/4242": 2}
+
+
 async def test_a_session_that_raises_in_its_reply_does_not_hurt_the_peer(
     autojump_clock: MockClock, lab: Lab
 ) -> None:

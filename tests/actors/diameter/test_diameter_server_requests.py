@@ -173,6 +173,42 @@ async def test_an_unknown_mandatory_avp_is_5001_with_the_avp(
     assert failed.octets(unknown) == b"x"
 
 
+async def test_an_unknown_mandatory_avp_in_a_group_is_5001_with_its_group(
+    autojump_clock: MockClock, setting: Setting
+) -> None:
+    """RFC 6733 §7.5: Failed-AVP has the group, and in it the offending AVP alone."""
+    unknown = Avp(4242, "Unknown", AvpType.OCTET_STRING, True, 10415)
+    group = encode_avp(d.SUBSCRIPTION_ID, [(d.SUBSCRIPTION_ID_TYPE, 0), (unknown, b"x")])
+    answer = await setting.ask(numbers.RE_AUTH, setting.body(group))
+    assert answer.u32(d.RESULT_CODE) == numbers.AVP_UNSUPPORTED
+    failed = answer.group(d.FAILED_AVP)
+    assert failed is not None
+    inner = failed.group(d.SUBSCRIPTION_ID)
+    assert inner is not None
+    assert [avp.code for avp in inner] == [4242]
+
+
+@pytest.mark.parametrize("row", [d.LOAD, d.PROXY_INFO])
+async def test_what_is_informational_or_an_agents_own_is_not_looked_into(
+    autojump_clock: MockClock, setting: Setting, row: Avp
+) -> None:
+    unknown = Avp(4242, "Unknown", AvpType.OCTET_STRING, True, 10415)
+    body = setting.body(encode_avp(row, [(unknown, b"x")]))
+    answer = await setting.ask(numbers.RE_AUTH, body)
+    assert answer.u32(d.RESULT_CODE) == numbers.SUCCESS
+
+
+async def test_refused_requests_are_counted_by_their_result(
+    autojump_clock: MockClock, setting: Setting
+) -> None:
+    unknown = Avp(4242, "Unknown", AvpType.OCTET_STRING, True)
+    await setting.ask(numbers.RE_AUTH, setting.body(encode_avp(unknown, b"x")))
+    await setting.ask(numbers.RE_AUTH, setting.body(session=b"other"))
+    await setting.ask(numbers.ABORT_SESSION, setting.body(session=b"other"))
+    await setting.ask(numbers.RE_AUTH, setting.body())
+    assert setting.router.statistics().refused == {5001: 1, 5002: 2}
+
+
 async def test_a_missing_session_id_is_5005(autojump_clock: MockClock, setting: Setting) -> None:
     body = setting.body()[len(encode_avp(d.SESSION_ID, SESSION)) :]
     answer = await setting.ask(numbers.ABORT_SESSION, body)

@@ -17,10 +17,13 @@ from actors.diameter.outcomes import (
 )
 from actors.diameter.peer_statistics import LATENCY_BOUNDS, LatencyHistogram
 from actors.diameter.redirects import MAX_ENTRIES, Redirect, RedirectCache, Subject
+from actors.diameter.unrecognised import MAX_NAMES, Unrecognised
 from actors.runtime.breaker import LONGEST_OPEN_SECONDS, BreakerState, CircuitBreaker
 from config.model import Diameter
+from protocols.diameter import dictionary as d
 from protocols.diameter import numbers
-from protocols.diameter.codec import Message
+from protocols.diameter.codec import Message, decode
+from protocols.diameter.encoding import encode_avp, encode_message
 from tests.actors.diameter.lab import NODE, REALM, Lab, first_round, silence
 
 SETTINGS = Diameter(origin_host=NODE, origin_realm=REALM)
@@ -248,3 +251,12 @@ def test_no_repr_names_a_subscriber_or_holds_a_key() -> None:
         EapRequest(EapProfile(), b"a;1;2", b"0001010", b"0001010", b"realm"),
     ]
     assert all("0001010" not in repr(one) for one in shown)
+
+
+def test_invented_avps_do_not_fill_the_memory() -> None:
+    found = Unrecognised()
+    for code in range(10_000, 10_000 + MAX_NAMES + 50):
+        row = d.Avp(code, "Unknown", d.AvpType.OCTET_STRING, True)
+        found.look_at(decode(encode_message(0, 268, 0, 1, 2, encode_avp(row, b""))), "aaa1")
+    assert len(found.counts) == MAX_NAMES + 1
+    assert found.counts["others"] == 50

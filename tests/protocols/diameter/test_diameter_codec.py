@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from protocols.diameter import dictionary as d
 from protocols.diameter import numbers
+from protocols.diameter.checks import find_fault
 from protocols.diameter.codec import MAX_DEPTH, Framer, Message, decode
 from protocols.diameter.dictionary import BY_KEY, GROUPS, Avp, AvpType
 from protocols.diameter.encoding import (
@@ -21,7 +22,7 @@ from protocols.diameter.encoding import (
 )
 from protocols.diameter.errors import DecodeError, FrameError, LocalError, RemoteError
 from protocols.diameter.identifiers import Counter32, SessionIds, end_to_end_identifiers
-from protocols.diameter.messages import Origin, build_dwr, find_fault
+from protocols.diameter.messages import Origin, build_dwr
 
 DWR = build_dwr(Origin("ecs1.example", "example", 7), 1, 2)
 
