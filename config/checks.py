@@ -108,6 +108,7 @@ def _addresses(config: Config) -> Iterator[str]:
         yield "device.listen: at least one address is needed"
     named = [(f"device.listen[{at}]", one) for some in listen for at, one in _good(some)]
     named += [("management.listen", one) for one in _known(config, "management.listen")]
+    named += [("partner.listen", one) for one in _known(config, "partner.listen") if one]
     taken: dict[str, str] = {}
     for path, address in named:
         if address.endswith(":0"):

@@ -14,8 +14,9 @@ from typing import Final
 import msgspec
 
 from config.checks import check
-from config.model import Config, DeviceListener, Diameter, DiameterPeer
+from config.model import Config, DeviceListener, Diameter, DiameterPeer, Partner
 from config.sections import Walk
+from config.smdp_plus_checks import SMDP_PLUS_FILES, check_smdp_plus
 
 MAX_SECRET_OCTETS: Final = 65_536  # `file:/dev/zero` shall not fill the memory
 
@@ -50,6 +51,7 @@ def load(path: str | Path, *, here: bool = True) -> Config:
     walk = Walk((lambda text: resolve(text, folder, os.environ)) if here else None)
     config = walk.section(Config, table, "")
     walk.problems.extend(check(config, folder if here else None))
+    walk.problems.extend(check_smdp_plus(config, folder if here else None))
     if walk.problems:
         raise ConfigError(path, walk.problems)
     return _with_absolute_files(config, folder)
@@ -115,4 +117,23 @@ def _with_absolute_files(config: Config, folder: Path) -> Config:
         for peer in config.diameter.peers
     )
     diameter: Diameter = msgspec.structs.replace(config.diameter, peers=peers)
-    return msgspec.structs.replace(config, device=device, diameter=diameter)
+    partner: Partner = msgspec.structs.replace(
+        config.partner,
+        certificate=absolute(config.partner.certificate),
+        key=absolute(config.partner.key),
+    )
+    tenants = tuple(
+        msgspec.structs.replace(
+            tenant,
+            smdp_plus=tuple(
+                msgspec.structs.replace(
+                    one, **{name: absolute(getattr(one, name)) for name in SMDP_PLUS_FILES}
+                )
+                for one in tenant.smdp_plus
+            ),
+        )
+        for tenant in config.tenants
+    )
+    return msgspec.structs.replace(
+        config, device=device, diameter=diameter, partner=partner, tenants=tenants
+    )

@@ -40,6 +40,18 @@ class DeviceListener(Section, frozen=True, kw_only=True):
     gzip_from_octets: int = 2_000
 
 
+class Partner(Section, frozen=True, kw_only=True):
+    """[partner]: where SM-DP+ report profile downloads, over mutual TLS."""
+
+    listen: str = ""  # empty: nowhere
+    certificate: str = ""  # the server's PEM chain
+    key: str = ""
+    max_connections: int = 500
+    handshake_seconds: float = 10.0
+    idle_seconds: float = 75.0
+    request_seconds: float = 10.0  # from the first octet of a body to its last
+
+
 class Management(Section, frozen=True, kw_only=True):
     """[management]: /live, /ready, /metrics and the trace, for operators only."""
 
@@ -88,7 +100,7 @@ class Diameter(Section, frozen=True, kw_only=True):
     reconnect_seconds: float = 30.0  # Tc
     first_reconnect_seconds: float = 1.0  # ours: the first tries come quicker than Tc
     disconnect_seconds: float = 5.0
-    answer_seconds: float = 2.0  # for one DER at one peer
+    answer_seconds: float = 1.5  # then the next peer is asked, if there is one: 2 s in all
     exchange_seconds: float = 6.0  # for one DER at all peers: far under the clients' 30 s
     max_pending: int = 10_000  # DERs in flight per peer
     max_message_octets: int = 65_536
@@ -179,6 +191,52 @@ class Voice(Section, frozen=True, kw_only=True):
     irat_4g: str = ""
 
 
+class SmdpPlus(Section, frozen=True, kw_only=True):
+    """[[tenants.smdp-plus]]: one SM-DP+ that this tenant orders eSIM profiles from (ES2+).
+
+    What the standard leaves open or vendors do otherwise is the driver's; the fields here that say
+    so override it for one SM-DP+.
+    """
+
+    name: str  # with the tenant's id the key of orders and inventory, so never change it
+    url: str  # https://host:port, without the standard's path
+    requester: str  # functionRequesterIdentifier: an OID, or what was agreed
+    driver: str = "standard"
+    address: str = ""  # of activation codes; empty: the host of the url
+    oid: str = ""  # of activation codes; empty: left out
+    profile_types: tuple[str, ...] = ()  # that it serves; empty: any
+    ca: str  # that its server certificate must come from
+    certificate: str  # the tenant's own client certificate, with its chain
+    key: str
+    server_name: str = ""  # in its certificate; empty: the host of the url
+    inside_vpn: bool = False  # allows a url with http://, with empty ca, certificate and key
+    basic_user: str = ""  # HTTP Basic besides the client certificate; empty: none
+    basic_password: str = ""
+    http2: bool = False  # offer h2 by ALPN; the standard binds HTTP/1.1
+    version: str = ""  # of X-Admin-Protocol, such as 2.2.0; empty: the driver's
+    path_prefix: str = ""  # before /gsma/rsp2/es2plus/; empty: the driver's
+    iccid_form: str = "driver"  # "padded" with F to 20 symbols, or "plain"
+    # notificationPointId -> event: eligibility, cc_fail, downloaded, installed, enabled, disabled,
+    # deleted or unknown; besides those of the driver.
+    notification_points: dict[str, str] = {}
+    connect_seconds: float = 3.0  # name look-up, TCP and TLS
+    # From the connection to the last octet of the answer, for one attempt.
+    download_order_seconds: float = 10.0
+    confirm_order_seconds: float = 10.0
+    release_profile_seconds: float = 10.0
+    cancel_order_seconds: float = 10.0
+    profile_status_seconds: float = 10.0
+    max_calls: int = 8  # at the same time
+    max_calls_per_second: float = 0.0  # 0: no limit
+    # UTC, such as "02:00-04:00" each day or "sun 22:00-02:00"; meanwhile nothing is sent.
+    maintenance: tuple[str, ...] = ()
+    # Who it is when it reports to [partner]: a client certificate that one of this file issued,
+    notification_ca: str = ""
+    notification_names: tuple[str, ...] = ()  # and that has one of these as DNS name, URI or CN
+    # in front of the standard's path; needed when one certificate reports for several tenants
+    notification_prefix: str = ""
+
+
 class Tenant(Section, frozen=True, kw_only=True):
     """[[tenants]]: an operator, or a virtual operator on the same network.
 
@@ -204,6 +262,7 @@ class Tenant(Section, frozen=True, kw_only=True):
     voice: Voice = Voice()
     # How long a web sheet may be opened with the user data of a document.
     web_sheet_seconds: int = 600
+    smdp_plus: tuple[SmdpPlus, ...] = ()
     # message id -> language -> text; ids are in protocols/ts43/messages.py
     messages: dict[str, dict[str, str]] = {}
 
@@ -238,6 +297,7 @@ class Config(Section, frozen=True, kw_only=True):
     node: Node = Node()
     device: DeviceListener = DeviceListener()
     management: Management = Management()
+    partner: Partner = Partner()
     store: Store = Store()
     sessions: Sessions = Sessions()
     overload: Overload = Overload()

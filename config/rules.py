@@ -21,8 +21,10 @@ from config.model import (
     Management,
     Node,
     Overload,
+    Partner,
     Section,
     Sessions,
+    SmdpPlus,
     Store,
     Tenant,
     Tokens,
@@ -38,6 +40,18 @@ _HOST: Final = re.compile(rf"{_LABEL}(\.{_LABEL})*")
 _SLUG: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?")
 _LISTEN: Final = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^\[\]:]+):([0-9]{1,5})")
 _LANGUAGE: Final = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
+_WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_WINDOW: Final = re.compile(
+    rf"((?P<day>{'|'.join(_WEEKDAYS)}) +)?"
+    r"(?P<from_hour>[01][0-9]|2[0-3]):(?P<from_minute>[0-5][0-9])-"
+    r"(?P<to_hour>[01][0-9]|2[0-3]):(?P<to_minute>[0-5][0-9])"
+)
+# Of actors/backends: a test compares.
+SMDP_PLUS_DRIVERS: Final = ("standard", "idemia", "monogoto", "china-mobile-international")
+PROFILE_EVENTS: Final = (
+    "eligibility", "cc_fail", "downloaded", "installed",
+    "enabled", "disabled", "deleted", "unknown",
+)  # fmt: skip
 COOKIE_KEY_OCTETS: Final = 32  # AES-256
 
 
@@ -156,6 +170,55 @@ def _messages(value: dict[str, dict[str, str]]) -> str | None:
     return None
 
 
+def _peer_url(value: str) -> str | None:
+    match = re.fullmatch(r"https?://(\[[0-9a-fA-F:.]+\]|[^\[\]:/@?#]+)(:[0-9]{1,5})?/?", value)
+    if match is None:
+        return "must be https://host or https://host:port, without a path"
+    if match[2] and not 0 < int(match[2][1:]) <= 65_535:
+        return "a port is from 1 to 65535"
+    return None if match[1].startswith("[") else _host(match[1])
+
+
+def _prefix(value: str) -> str | None:
+    if value.endswith("/"):
+        return "a prefix does not end with /"
+    return _path(value) if value else None
+
+
+def split_window(value: str) -> tuple[int | None, int, int]:
+    """(weekday 0 to 6 from Monday, or None for each day; first minute of the day; last minute).
+
+    A window whose end is before its begin reaches into the next day; it belongs to the day on
+    which it begins.
+
+    Raises:
+        ValueError: with what is wrong.
+    """
+    match = _WINDOW.fullmatch(value.strip().lower())
+    if match is None:
+        raise ValueError('a window is "02:00-04:00" or "sun 22:00-02:00", in UTC')
+    begin = int(match["from_hour"]) * 60 + int(match["from_minute"])
+    end = int(match["to_hour"]) * 60 + int(match["to_minute"])
+    if begin == end:
+        raise ValueError("a window does not end when it begins")
+    return _WEEKDAYS.index(match["day"]) if match["day"] else None, begin, end
+
+
+def _window(value: str) -> str | None:
+    try:
+        split_window(value)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def _points(value: dict[str, str]) -> str | None:
+    for point, event in value.items():
+        if event not in PROFILE_EVENTS:
+            return f'{point}: "{event}" is none of {", ".join(PROFILE_EVENTS)}'
+    return None
+
+
 _COUNT: Final = _between(1, 10_000_000)
 _SLUG_RULE: Final = _matches(_SLUG, "must be 1 to 32 lower-case letters, digits and -")
 _NAMED: Final = _matches(re.compile(r".+"), "must not be empty")
@@ -244,6 +307,38 @@ RULES: Final[Mapping[tuple[type[Section], str], Rule]] = {
     # No less than a person needs to see the page after a phone has asked for it.
     (Tenant, "web_sheet_seconds"): _between(60, 86_400),
     (Tenant, "messages"): _messages,
+    (SmdpPlus, "name"): _SLUG_RULE,
+    (SmdpPlus, "url"): _peer_url,
+    (SmdpPlus, "requester"): _NAMED,
+    (SmdpPlus, "driver"): _one_of(*SMDP_PLUS_DRIVERS),
+    (SmdpPlus, "address"): _optional(_host),
+    (SmdpPlus, "oid"): _optional(
+        _matches(re.compile(r"[0-9]+(\.[0-9]+)+"), "an OID is numbers with dots, such as 2.999.10")
+    ),
+    (SmdpPlus, "profile_types"): _NAMED,
+    (SmdpPlus, "server_name"): _optional(_host),
+    (SmdpPlus, "version"): _optional(
+        _matches(re.compile(r"[0-9]+\.[0-9]+\.[0-9]+"), "a version is three numbers, such as 2.2.0")
+    ),
+    (SmdpPlus, "path_prefix"): _prefix,
+    (SmdpPlus, "iccid_form"): _one_of("driver", "padded", "plain"),
+    (SmdpPlus, "notification_points"): _points,
+    (SmdpPlus, "connect_seconds"): _above_zero,
+    (SmdpPlus, "download_order_seconds"): _above_zero,
+    (SmdpPlus, "confirm_order_seconds"): _above_zero,
+    (SmdpPlus, "release_profile_seconds"): _above_zero,
+    (SmdpPlus, "cancel_order_seconds"): _above_zero,
+    (SmdpPlus, "profile_status_seconds"): _above_zero,
+    (SmdpPlus, "max_calls"): _between(1, 1_000),
+    (SmdpPlus, "max_calls_per_second"): _between(0, 10_000),
+    (SmdpPlus, "maintenance"): _window,
+    (SmdpPlus, "notification_names"): _NAMED,
+    (SmdpPlus, "notification_prefix"): _prefix,
+    (Partner, "listen"): _optional(_listen),
+    (Partner, "max_connections"): _COUNT,
+    (Partner, "handshake_seconds"): _above_zero,
+    (Partner, "idle_seconds"): _above_zero,
+    (Partner, "request_seconds"): _above_zero,
     (Logging, "level"): _one_of("debug", "info", "warning", "error"),
     (Logging, "format"): _one_of("json", "console"),
     # It becomes part of every Diameter Session-Id: `<Origin-Host>;<hi>;<lo>;<node>-<actor>`.

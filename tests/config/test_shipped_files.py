@@ -13,7 +13,11 @@ from config.model import Config, Section
 from protocols.ts43.messages import DEFAULT_MESSAGES
 
 CONFIG = Path(__file__).parents[2] / "config"
-WRITTEN_AS_COMMENT = {"tenants[0].messages", "overload.tenant-weights"}
+WRITTEN_AS_COMMENT = {
+    "tenants[0].messages",
+    "tenants[0].smdp-plus[0].notification-points",
+    "overload.tenant-weights",
+}
 
 
 def wrong_defaults(kind: type[Section], table: dict[str, Any], path: str) -> list[str]:
@@ -49,7 +53,10 @@ def test_a_required_key_is_marked() -> None:
         for line in (CONFIG / "defaults.toml").read_text().splitlines()
         if "# REQUIRED" in line
     ]
-    assert marked == ["chain", "key", "origin-host", "origin-realm", "host", "id"]
+    assert marked == [
+        *("chain", "key", "origin-host", "origin-realm", "host", "id"),
+        *("name", "url", "requester", "ca", "certificate", "key"),
+    ]
 
 
 @pytest.mark.parametrize("name", ["defaults.toml", "production.toml", "lab.toml"])
@@ -143,6 +150,8 @@ APPLIED = {
     "overload.retry-after-least",
     "overload.retry-after-most",
     "overload.tenant-weights",
+    "partner.certificate",  # connections to come
+    "partner.key",
     "logging.level",
     "logging.format",
 }
