@@ -9,8 +9,8 @@ from functools import partial
 
 from actors.counters import Counters
 from actors.entitlement.applications import check_operation
-from actors.session.service_actions import FOREIGN
 from actors.session.messages import Exchange
+from actors.session.service_actions import FOREIGN
 from actors.session.sessions import Sessions
 from actors.tenants import Tenants
 from config.model import Tenant
