@@ -130,6 +130,7 @@ class Counters:
         "_http",
         "_no_answers",
         "_sessions",
+        "_shed",
         "_tokens",
         "diameter_legs",
         "legs",
@@ -179,6 +180,13 @@ class Counters:
             Label("cause", bound=256),
         )
         self._sessions = Counter("session_events", "Life of session actors.", Label("event"))
+        self._shed = Counter(
+            "shed",
+            "What was not allowed to begin, by what it was and why.",
+            _TENANT,
+            Label("what"),
+            Label("cause"),
+        )
         self.legs = Histogram()
         self.own_shares = Histogram()
         self.diameter_legs: dict[str, Histogram] = {}
@@ -217,6 +225,10 @@ class Counters:
         """`started`, `ended`, `crashed`, `resumed`, …"""
         self._sessions.add((event,))
 
+    def shed(self, tenant: str, what: str, cause: str) -> None:
+        """Something was not allowed to begin: `authentication`, `token`; `overload`, `aaa busy`."""
+        self._shed.add((tenant, what, cause))
+
     def leg(self, seconds: float, away_seconds: float = 0.0) -> None:
         """An HTTP leg was answered.
 
@@ -246,4 +258,5 @@ class Counters:
             self._tokens,
             self._bad_inputs,
             self._sessions,
+            self._shed,
         )

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from typing import TypeVar
 
 import trio
 
@@ -19,6 +20,7 @@ from protocols.ts43.request import Ts43Request
 
 SessionCell = Cell[SessionActor, Message, Effect]
 SessionPool = ActorPool[SessionActor, Message, Effect]
+_Counted = TypeVar("_Counted")
 
 
 class Registry:
@@ -43,6 +45,7 @@ class Registry:
         self._by_diameter: dict[bytes, SessionCell] = {}
         self._spent = SpentCookies()
         self._unfinished: dict[tuple[str, str], int] = {}  # (address, terminal) -> sessions
+        self._under_way: dict[str, int] = {}  # address -> sessions
 
     def sizes(self) -> dict[str, int]:
         """How many entries each index has."""
@@ -51,6 +54,7 @@ class Registry:
             "subscribers": len(self._by_subscriber),
             "diameter sessions": len(self._by_diameter),
             "devices": len(self._unfinished),
+            "addresses": len(self._under_way),
         }
 
     # --- finding -------------------------------------------------------------------------------
@@ -66,6 +70,10 @@ class Registry:
     def unfinished(self, device: tuple[str, str]) -> int:
         """Conversations that a device (address, terminal id) has begun and not ended."""
         return self._unfinished.get(device, 0)
+
+    def under_way(self, address: str) -> int:
+        """Conversations that devices at an address have begun and not ended."""
+        return self._under_way.get(address, 0)
 
     def open(self, cookie: str) -> ResumePoint | None:
         """What a cookie says whose session is not here; None when it is void or was used up."""
@@ -93,6 +101,7 @@ class Registry:
             cell.actor.imsi = str(Nai(request.eap_id).imsi or "")
             cell.actor.device = device
             self._unfinished[device] = self._unfinished.get(device, 0) + 1
+            self._under_way[device[0]] = self._under_way.get(device[0], 0) + 1
         return cell
 
     def of_subscriber(self, tenant: Tenant, imsi: str, terminal_id: str) -> SessionCell | None:
@@ -152,11 +161,8 @@ class Registry:
         """The device may begin another conversation."""
         device, session.device = session.device, None
         if device is not None:
-            left = self._unfinished.get(device, 1) - 1
-            if left:
-                self._unfinished[device] = left
-            else:
-                self._unfinished.pop(device, None)
+            _one_less(self._unfinished, device)
+            _one_less(self._under_way, device[0])
 
     def end(self, cell: SessionCell) -> None:
         """Take the session out of every index; its cookie opens no more."""
@@ -174,3 +180,11 @@ class Registry:
         if session.conversation is not None:
             for session_id in session.conversation.session_ids:
                 self._by_diameter.pop(session_id, None)
+
+
+def _one_less(counts: dict[_Counted, int], key: _Counted) -> None:
+    left = counts.get(key, 1) - 1
+    if left:
+        counts[key] = left
+    else:
+        counts.pop(key, None)

@@ -13,6 +13,7 @@ from functools import partial
 import structlog
 import trio
 
+from actors.admission.admission import Admission
 from actors.backends.bss import Bss
 from actors.counters import Counters
 from actors.diameter.outcomes import ServerRequest
@@ -42,8 +43,8 @@ from actors.store.store import Store, StoreUnavailable
 from actors.store.tokens import fault, token_hash
 from actors.tenants import Tenants
 from actors.trace.recorder import TraceRecorder
+from config.model import Overload, Tenant
 from config.model import Sessions as Limits
-from config.model import Tenant
 from protocols.http.message import HttpRequest, HttpResponse
 from protocols.ts43.request import EapRelayAnswer, Ts43Request
 from protocols.ts43.responses import authenticate, unavailable
@@ -71,6 +72,7 @@ class Sessions:
         seal: CookieSeal,
         user_data: UserDataSeal,
         tenants: Tenants,
+        admission: Admission | None = None,
         owner: int = 0,
         forward: Forward | None = None,
     ) -> None:
@@ -80,6 +82,7 @@ class Sessions:
             limits: [sessions] of the configuration.
             gzip_from_octets: of [device].
             user_data: seals what the documents tell the web sheets.
+            admission: asked what may begin; None: only the limit of each device counts.
             owner: this process, as cookies name it.
             forward: reaches the other processes that cookies may name; None when there is none.
         """
@@ -88,6 +91,7 @@ class Sessions:
         self._store = store
         self._counters = counters
         self._tenants = tenants
+        self._admission = admission or Admission(Overload())
         self._owner = owner
         self._forward = forward
         self._trace = SessionTrace(recorder)
@@ -124,6 +128,10 @@ class Sessions:
         """How many entries each index of the sessions has."""
         return self._registry.sizes()
 
+    def under_way(self, address: str) -> int:
+        """How many conversations with devices at this address have begun and not ended."""
+        return self._registry.under_way(address)
+
     def _tenant_of(self, imsi: str, candidate: Tenant) -> Tenant | None:
         return self._tenants.of_imsi(imsi, candidate)
 
@@ -146,6 +154,10 @@ class Sessions:
         device = (exchange.peer, request.terminal_id)
         if self._registry.unfinished(device) >= self._limits.max_requests_per_device:
             return self._excuse(tenant, exchange, "device-limit")
+        now = trio.current_time()
+        why_not = self._admission.authentication(tenant, request, exchange.peer, now)
+        if why_not:
+            return self._shed(tenant, exchange, "authentication", why_not)
         cell = self._registry.start(tenant, request, device, self._aaa.new_session_id)
         if cell is None:
             return self._excuse(tenant, exchange, "too many sessions")
@@ -199,6 +211,9 @@ class Sessions:
         otherwise: Callable[[], None],
     ) -> None:
         """A request with a token: serve it, or call `otherwise` when the token is no good."""
+        why_not = self._admission.token(tenant, trio.current_time())
+        if why_not:
+            return self._shed(tenant, exchange, "token", why_not)
         hashed = token_hash(request.token)
         if hashed is None:
             self._counters.token(tenant.id, "malformed")
@@ -325,10 +340,18 @@ class Sessions:
         if isinstance(message, StartAuthentication | ServeWithToken | RelayEapAnswer):
             self._excuse(cell.actor.tenant, message.exchange, "session ended")
 
-    def _excuse(self, tenant: Tenant, exchange: Exchange, cause: str) -> None:
+    def _shed(self, tenant: Tenant, exchange: Exchange, what: str, why: str) -> None:
+        """Refuse what would have begun; the device comes back when there may be room."""
+        self._counters.shed(tenant.id, what, why)
+        self._excuse(tenant, exchange, why, self._admission.retry_after())
+
+    def _excuse(
+        self, tenant: Tenant, exchange: Exchange, cause: str, seconds: int | None = None
+    ) -> None:
         """503 with Retry-After, without an actor."""
         self._counters.exchange(tenant.id, "", "503", cause)
         self._counters.http(tenant.id, 503, exchange.http_version)
-        seconds = self._limits.retry_after_seconds
-        seconds += int(seconds * random.random())  # noqa: S311 - spreads a storm, hides nothing
+        if seconds is None:
+            seconds = self._limits.retry_after_seconds
+            seconds += int(seconds * random.random())  # noqa: S311 - spreads a storm, hides nothing
         exchange.answer(unavailable(seconds, time.time(), f"try again later: {cause}"))

@@ -19,6 +19,7 @@ def test_each_kind_of_event_has_its_rows() -> None:
     counters.token("op1", "expired")
     counters.bad_input("http2", "rapid-reset")
     counters.session("crashed")
+    counters.shed("op1", "authentication", "overload")
     assert {one.name: one.rows for one in counters.all()} == {
         "exchanges": {("op1", "ap2004", "200", "entitled"): 3},
         "http_responses": {("op1", 200, "2"): 1},
@@ -28,6 +29,7 @@ def test_each_kind_of_event_has_its_rows() -> None:
         "token_events": {("op1", "expired"): 1},
         "bad_inputs": {("http2", "rapid-reset"): 1},
         "session_events": {("crashed",): 1},
+        "shed": {("op1", "authentication", "overload"): 1},
     }
 
 

@@ -1,0 +1,1 @@
+"""Admission: what may begin when not everything can be finished."""

@@ -1,0 +1,198 @@
+"""The pace at which work may begin, found by whether the loop still catches up with its input.
+
+The signal is CoDel's (RFC 8289 §3: a standing queue, not a burst): did the reactor, in a whole
+interval and over several rounds, never once find nothing to read? Then what came waited longer than
+the interval. It costs two attribute writes a round and no clock; a long step alone, such as a
+garbage collection, is one round and no congestion. CPU use would be no signal: on a shared core it
+says nothing of waiting.
+
+The answer is a rate of work (additive growth, multiplicative decrease, as TCP's) behind one bucket.
+The classes share it by water marks, as trunk reservation does in a switch: what is shed first may
+not take the last of it. Work that was started is charged and never refused. Sans-IO: every time is
+an argument.
+"""
+
+import math
+from enum import IntEnum
+from typing import Final
+
+ROUNDS: Final = 2  # of the reactor in an interval: fewer are one long step, not a queue
+CONGESTED_INTERVALS: Final = 3  # in a row, before anything is limited
+DECREASE: Final = 0.9  # of the pace, for an interval of congestion
+LEAST_INCREASE: Final = 0.01
+MOST_INCREASE: Final = 0.08  # of an interval that found nothing to read after every round
+RELEASE_SECONDS: Final = 3.0  # without a refusal, and nothing is limited any more
+BUCKET_SECONDS: Final = 0.02  # of work that may begin at once,
+BURST_SECONDS: Final = 0.04  # and more of it the less is refused: arrivals come in bursts
+LEAST_BUCKET: Final = 4.0
+LEAST_PACE: Final = 20.0  # a second: never nothing, or nobody would find out that it is over
+BLOCK_INTERVALS: Final = 2.0  # of standing input, and connections wait until it is worked off
+SMOOTHING: Final = 0.25  # of the rates, for each interval
+
+
+class Work(IntEnum):
+    """What may begin, the first to be shed first."""
+
+    CONNECTION = 0
+    """A TLS handshake, for nobody knows what."""
+    AUTHENTICATION = 1
+    URGENT_AUTHENTICATION = 2
+    """For emergency calls over Wi-Fi."""
+    TOKEN = 3
+    STARTED = 4
+    """Goes on with what was begun."""
+
+
+# Of a whole exchange on a connection of its own, which is 1: as measured, roughly.
+COST: Final = (0.45, 0.5, 0.5, 0.15, 0.45)
+# How full the bucket must be, as a share of it.
+_MARK: Final = (0.5, 0.3, 0.2, -0.5, -math.inf)
+# The same, for a tenant that has more than its share already.
+_GREEDY_MARK: Final = (0.8, 0.6, 0.5, -0.2, -math.inf)
+
+
+class Pace:
+    """How fast work begins.
+
+    Attributes:
+        limiting: some work may be refused.
+        rate: exchanges a second that may begin; infinite while nothing is limited.
+        refused_share: of the work that wanted to begin, smoothed, 0 to 1.
+        onsets: how often limiting began.
+    """
+
+    __slots__ = ("_begun", "_busy_since", "_congested", "_drained", "_drains", "_filled_at",
+                 "_interval", "_judged_at", "_level", "_polite", "_refused", "_refused_at",
+                 "_rounds", "_spent_rate", "limiting", "onsets", "rate",
+                 "refused_share")  # fmt: skip
+
+    def __init__(self, interval: float) -> None:
+        """Begin without limits.
+
+        Args:
+            interval: seconds; input that waits longer is congestion.
+        """
+        self._interval = interval
+        self.limiting = False
+        self.rate = math.inf
+        self.refused_share = 0.0
+        self.onsets = 0
+        self._drained = True  # the last look at the sockets found nothing
+        self._drains = self._rounds = 0
+        self._busy_since = self._judged_at = 0.0
+        self._congested = 0  # intervals in a row
+        self._begun = self._refused = 0.0  # work of this interval
+        self._spent_rate = 0.0
+        self._level = self._polite = 0.0  # work in the bucket, and in that of polite refusals
+        self._filled_at = self._refused_at = 0.0
+
+    def set_interval(self, interval: float) -> None:
+        """Use another interval from now on."""
+        self._interval = interval
+
+    # --- what the reactor tells -------------------------------------------------------------------
+
+    def round(self, now: float) -> bool:
+        """The reactor has input to work off; whether an interval was judged."""
+        if self._drained:
+            self._drained = False
+            self._busy_since = now
+        self._rounds += 1
+        if now - self._judged_at < self._interval:
+            return False
+        self._judge(now)
+        return True
+
+    def drained(self) -> None:
+        """The reactor found nothing more to read."""
+        self._drained = True
+        self._drains += 1
+
+    # --- what wants to begin ----------------------------------------------------------------------
+
+    def takes(self, work: Work, now: float, *, greedy: bool = False) -> bool:
+        """Whether this may begin now; it is charged then.
+
+        Args:
+            greedy: its tenant has more than its share.
+        """
+        cost = COST[work]
+        if not self.limiting:
+            self._begun += cost
+            return True
+        self._fill(now)
+        bucket = self._bucket
+        blocked = work is Work.CONNECTION and not self._drained and (
+            now - self._busy_since > BLOCK_INTERVALS * self._interval
+        )  # fmt: skip
+        mark = (_GREEDY_MARK if greedy else _MARK)[work]
+        if not blocked:
+            if self._level >= mark * bucket:
+                return self._charge(cost)
+            if work is Work.CONNECTION and not greedy and self._polite >= cost:
+                # Over the pace, so that some new authentications are told when to come back.
+                self._polite -= cost
+                return self._charge(cost)
+        self._refused += cost if work is not Work.CONNECTION else 1.0
+        self._refused_at = now
+        return False
+
+    @property
+    def _bucket(self) -> float:
+        seconds = BUCKET_SECONDS + BURST_SECONDS * (1.0 - self.refused_share) ** 4
+        return max(LEAST_BUCKET, self.rate * seconds)
+
+    def _charge(self, cost: float) -> bool:
+        self._begun += cost
+        self._level = max(self._level - cost, -self._bucket)
+        return True
+
+    def _fill(self, now: float) -> None:
+        seconds = now - self._filled_at
+        if seconds > 0:
+            self._filled_at = now
+            self._level = min(self._level + seconds * self.rate, self._bucket)
+            polite = 0.1 * (1.0 - self.refused_share) ** 2
+            self._polite = min(self._polite + seconds * self.rate * polite, self._bucket / 4)
+
+    # --- the pace ---------------------------------------------------------------------------------
+
+    def _judge(self, now: float) -> None:
+        """An interval is over: slower or faster."""
+        seconds = now - self._judged_at
+        congested = not self._drains and not self._drained and self._rounds >= ROUNDS
+        self._congested = self._congested + 1 if congested else 0
+        spent = self._begun / seconds
+        smoothing = min(1.0, SMOOTHING * seconds / self._interval)
+        self._spent_rate += (spent - self._spent_rate) * smoothing
+        wanted = self._begun + self._refused
+        share = self._refused / wanted if wanted else 0.0
+        self.refused_share += (share - self.refused_share) * smoothing
+        if not self.limiting:
+            if self._congested >= CONGESTED_INTERVALS:
+                self._begin_limiting(now)
+        elif congested:
+            if spent > self.rate / 2:  # else it is what was let in before that stands
+                self.rate = max(self.rate * DECREASE, LEAST_PACE)
+        else:
+            self._speed_up(now)
+        self._judged_at = now
+        self._drains = self._rounds = 0
+        self._begun = self._refused = 0.0
+
+    def _begin_limiting(self, now: float) -> None:
+        self.limiting = True
+        self.onsets += 1
+        self.rate = max(self._spent_rate * DECREASE, LEAST_PACE)
+        self._filled_at = self._refused_at = now
+        self._level = self._polite = 0.0
+
+    def _speed_up(self, now: float) -> None:
+        if now - self._refused_at > RELEASE_SECONDS:
+            self.limiting = False
+            self.rate = math.inf
+            self.refused_share = 0.0
+            return
+        if self._refused:
+            idle = self._drains / max(self._rounds, 1)
+            self.rate *= 1.0 + max(LEAST_INCREASE, MOST_INCREASE * min(idle, 1.0))
