@@ -31,6 +31,7 @@ _ANOTHER_PEER: Final = frozenset(
     ((0, numbers.UNABLE_TO_DELIVER), (0, numbers.TOO_BUSY), AUTHENTICATION_DATA_UNAVAILABLE)
 )
 _REDIRECT: Final = (0, numbers.REDIRECT_INDICATION)
+_AGAIN: Final = messages.APPLICATION_REQUEST | numbers.FLAG_RETRANSMIT
 MAX_REDIRECTS: Final = 2  # of one request; redirects that point at each other must end
 
 
@@ -39,6 +40,7 @@ class EapExchange:
 
     __slots__ = (
         "_answer",
+        "_late",
         "_peer",
         "_raw",
         "_redirects",
@@ -72,6 +74,7 @@ class EapExchange:
         self._peer: Peer | None = None
         self._timer: Timer | None = None
         self._raw = b""
+        self._late = False
         self._answer: EapAnswer | None = None
         self._redirects = 0
         self.request = request
@@ -92,6 +95,7 @@ class EapExchange:
         """Send to a peer and wait there for as long as one peer may take."""
         self.tried += (peer,)
         self._peer = peer
+        self._late = False
         self._raw = peer.request(self, flags, numbers.DIAMETER_EAP, self.application, self.body)
         router = self._router
         limit = min(router.settings.answer_seconds, self.deadline - now)
@@ -142,21 +146,32 @@ class EapExchange:
         self._fail_over(peer, NoAnswerReason.CONNECTION_LOST)
 
     def _timed_out(self) -> None:
+        """The peer is late: go elsewhere, or without another way wait on until the deadline."""
         peer = self._peer
         assert peer is not None  # noqa: S101
-        peer.forget(self)
-        peer.timeouts += 1
-        peer.breaker.failed(trio.current_time())
-        if peer.last_received <= self.sent_at:
-            peer.doubt()
-        self._fail_over(peer, NoAnswerReason.TIMEOUT)
+        now = trio.current_time()
+        if not self._late:
+            self._late = True
+            peer.timeouts += 1
+            peer.breaker.failed(now)
+            if peer.last_received <= self.sent_at:
+                peer.doubt()
+        there = self.hop_by_hop
+        if self._router.send_again(self, _AGAIN):
+            peer.failovers += 1
+            peer.forget(there)
+        elif now < self.deadline:
+            limit = min(self._router.settings.answer_seconds, self.deadline - now)
+            self._timer = self._router.timers.after(limit, self._timed_out)
+        else:
+            peer.forget(there)
+            self.finish(NoAnswerReason.TIMEOUT)
 
     # --- another way ------------------------------------------------------------------------------
 
     def _fail_over(self, peer: Peer, reason: NoAnswerReason) -> None:
         """The peer may have seen it: the same request, with the T bit, by another way."""
-        flags = messages.APPLICATION_REQUEST | numbers.FLAG_RETRANSMIT
-        if self._router.send_again(self, flags):
+        if self._router.send_again(self, _AGAIN):
             peer.failovers += 1
         else:
             self.finish(reason)
@@ -197,7 +212,7 @@ class Termination:
         flags = messages.APPLICATION_REQUEST
         peer.request(self, flags, numbers.SESSION_TERMINATION, application, body)
         seconds = router.settings.answer_seconds
-        self._timer = router.timers.after(seconds, lambda: peer.forget(self))
+        self._timer = router.timers.after(seconds, lambda: peer.forget(self.hop_by_hop))
 
     def answered(self, peer: Peer, answer: Message, vendor: int, code: int) -> None:
         """An STA came; the peer has counted its code."""

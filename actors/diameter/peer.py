@@ -155,9 +155,9 @@ class Peer:
         """Send an answer at the end of this turn; dropped when the connection is gone."""
         self._link.answer(raw)
 
-    def forget(self, waiter: Waiter) -> None:
-        """The waiter waits no longer; a late answer is dropped."""
-        self._pending.forget(waiter)
+    def forget(self, hop_by_hop: int) -> None:
+        """Nobody waits for this answer any longer; a late one is dropped."""
+        self._pending.forget(hop_by_hop)
 
     def doubt(self) -> None:
         """A request timed out and nothing else came either: ask with a DWR, prefer others."""

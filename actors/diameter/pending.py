@@ -71,9 +71,9 @@ class Pending:
         connection.queue(raw)
         return raw
 
-    def forget(self, waiter: Waiter) -> None:
+    def forget(self, hop_by_hop: int) -> None:
         """A late answer will be dropped."""
-        self._waiters.pop(waiter.hop_by_hop, None)
+        self._waiters.pop(hop_by_hop, None)
 
     def take(self, peer: "Peer", raw: bytes, now: float, limit: int) -> None:
         """Give an answer to who waits for it.

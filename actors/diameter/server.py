@@ -243,7 +243,7 @@ class _Reply:
 
     def give_up(self, peer: Peer) -> None:
         """It did not come in time."""
-        peer.forget(self)
+        peer.forget(self.hop_by_hop)
         self._done(None)
 
     def _done(self, answer: Message | None) -> None:
