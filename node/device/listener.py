@@ -112,19 +112,24 @@ class DeviceListener:
             if not ready:
                 gate.drained()
                 return
-            handshakes = 0
             knocking: list[int] = []
+            entering: list[int] = []
             for descriptor, _mask in ready:
                 connection = by_descriptor.get(descriptor)
                 if connection is None:
                     knocking.append(descriptor)
-                    continue
-                handshakes += connection.handshaking
-                step(connection, now)
-                if handshakes == HANDSHAKES:
-                    handshakes = 0
+                elif connection.handshaking:
+                    entering.append(descriptor)
+                else:
+                    step(connection, now)
+            # Who is in goes first, then who is in the door, then who knocks.
+            for at, descriptor in enumerate(entering):
+                if at and not at % HANDSHAKES:
                     turn.end()
-            for descriptor in knocking:  # last: who is in goes first
+                connection = by_descriptor.get(descriptor)
+                if connection is not None:
+                    step(connection, now)
+            for descriptor in knocking:
                 if descriptor in listening:
                     listening.accept(descriptor, now)
             turn.end()

@@ -12,13 +12,18 @@ from typing import Final
 from node.device.authority import CoveredNames
 from node.device.tls import DeviceTls, ServerCertificates
 
-RECEIVE_OCTETS: Final = 65_536  # of one `recv`; level-triggered readiness brings the rest
 RECORD_OCTETS: Final = 16_384  # RFC 8446 §5.1: no TLS record holds more
+# Of one `recv`: the largest record (RFC 8446 §5.2). Level-triggered readiness brings the rest when
+# the others had their turn, so this bounds what one connection may cost them.
+RECEIVE_OCTETS: Final = 5 + RECORD_OCTETS + 256
+# Without a single octet of data: handshakes are shorter, and a flood of key updates is not.
+SILENT_OCTETS: Final = 2 * RECEIVE_OCTETS
 
 CLOSE_NOTIFY: Final = "close_notify"
 PEER_CLOSED: Final = "peer_closed"
 RESET: Final = "reset"
 PLAIN_HTTP: Final = "plain_http"
+NO_DATA: Final = "no_data"
 
 
 class TlsTransport:
@@ -30,7 +35,17 @@ class TlsTransport:
         stalled: the kernel did not take everything; `send` again when the socket is writable.
     """
 
-    __slots__ = ("_incoming", "_outgoing", "_rest", "_tls", "broken", "ended", "socket", "stalled")
+    __slots__ = (
+        "_incoming",
+        "_outgoing",
+        "_rest",
+        "_silent",
+        "_tls",
+        "broken",
+        "ended",
+        "socket",
+        "stalled",
+    )
 
     def __init__(self, connection: socket.socket, certificates: ServerCertificates) -> None:
         """Take a connected non-blocking socket; the TLS handshake comes with the first octets."""
@@ -39,6 +54,7 @@ class TlsTransport:
         self._outgoing = ssl.MemoryBIO()
         self._tls: DeviceTls = certificates.wrap(self._incoming, self._outgoing)
         self._rest: bytes | memoryview = b""
+        self._silent = 0  # octets received since the last of data
         self.ended = ""
         self.broken = False
         self.stalled = False
@@ -83,7 +99,14 @@ class TlsTransport:
             self.ended = PEER_CLOSED
             return b""
         self._incoming.write(data)
-        return self._decrypt()
+        decrypted = self._decrypt()
+        if decrypted:
+            self._silent = 0
+        else:
+            self._silent += len(data)
+            if self._silent > SILENT_OCTETS and not self.ended:
+                self.ended = NO_DATA
+        return decrypted
 
     def _decrypt(self) -> bytes:
         """Every whole record in the buffer: `read` returns one at a time."""

@@ -23,6 +23,7 @@ _HALF_CLOSED_REMOTE: Final = State.HALF_CLOSED_REMOTE
 _RECEIVE_DATA: Final = Input.RECEIVE_DATA
 _RECEIVE_DATA_END: Final = Input.RECEIVE_DATA_END
 _NO_STREAM: Final = 0
+_WORTHWHILE_OCTETS: Final = 256  # of DATA: less is not how a body is sent
 
 
 class Inbound(Control):
@@ -103,6 +104,8 @@ class Inbound(Control):
         ):
             method = _method(fields)
             self._answer_early(stream_id, state, method, 431, "header fields too large or too many")
+            if end_stream:  # else it is paid for as a reset; decoding costs more than sending
+                self._charge_reset()
         else:
             self._open(stream_id, state, fields)
 
@@ -151,6 +154,7 @@ class Inbound(Control):
         """§8.1: checked, then ignored."""
         given = Input.RECEIVE_HEADERS_END if end_stream else Input.RECEIVE_HEADERS
         if not self._allows(stream_id, given):
+            self._charge("late_headers")
             return
         try:
             check_trailers(fields)
@@ -172,6 +176,8 @@ class Inbound(Control):
             padding -= len(payload)
         end_stream = flags & _END_STREAM
         if not self._allows(stream_id, _RECEIVE_DATA_END if end_stream else _RECEIVE_DATA):
+            if len(payload) < _WORTHWHILE_OCTETS:  # larger ones are the rest of a refused body
+                self._charge("late_data")
             return
         stream = self._streams[stream_id]
         limits = self._limits

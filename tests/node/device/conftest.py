@@ -54,7 +54,7 @@ async def listening(lab: Lab) -> AsyncIterator[Listening]:
             finally:
                 nursery.cancel_scope.cancel()
                 running.turn.end()
-        stopped.extend(running.clients)
+                stopped.extend(running.clients)
         if not bugs_expected:
             assert running.crashes == []
         assert running.listener.statistics().open == 0
