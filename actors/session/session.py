@@ -37,7 +37,7 @@ class Rules:
     jitter: Callable[[], float]
     wall_clock: Callable[[], float]
     user_data: UserDataSeal
-    gzip_from_octets: int = 2_000  # a smaller document fits into the packets it takes anyway
+    gzip_from_octets: int = 8_000  # a smaller one fits into the first packets of TCP anyway
     remembered: RememberedDecisions = field(default_factory=RememberedDecisions)
 
 

@@ -62,7 +62,7 @@ class Sessions:
         self,
         limits: Limits,
         *,
-        gzip_from_octets: int = 2_000,
+        gzip_from_octets: int = 8_000,
         aaa: Aaa,
         bss: Bss,
         store: Store,
