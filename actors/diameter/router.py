@@ -376,7 +376,11 @@ class DiameterRouter:
         return peer
 
     def _must_shed(self, exchange: EapExchange, now: float) -> bool:
-        """A realm report keeps some new sessions away from all its hosts (RFC 7683 §6.3)."""
+        """A realm report keeps some new sessions away from all its hosts (RFC 7683 §6.3).
+
+        A first DER names no host, so it is "realm-routed" (§2), ours also where the peer happens to
+        be the AAA itself: an overloaded realm is not fed by its side doors.
+        """
         if exchange.tried:
             return False
         realm = exchange.request.destination_realm
@@ -394,7 +398,7 @@ class DiameterRouter:
         )
         return not self._loses(percentage)
 
-    def _loses(self, percentage: int) -> bool:
+    def _loses(self, percentage: float) -> bool:
         return percentage > 0 and self._random.random() * 100 < percentage
 
     def _why_not(self, exchange: EapExchange, now: float) -> NoAnswerReason:
@@ -413,11 +417,7 @@ class DiameterRouter:
     # --- what peers tell --------------------------------------------------------------------------
 
     def observe(self, peer: Peer, answer: Message, outcome: EapAnswer) -> None:
-        """Learn from every DEA: who is behind whom, who is overloaded, who works.
-
-        Raises:
-            DecodeError: an overload report in it cannot be read.
-        """
+        """Learn from every DEA: who is behind whom, who is overloaded, who works."""
         result = (outcome.vendor, outcome.code)
         if result == (0, numbers.TOO_BUSY):
             peer.breaker.busy(trio.current_time())

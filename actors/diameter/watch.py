@@ -1,4 +1,8 @@
-"""The watchdog of one peer with its timer: the table of `protocols/diameter/watchdog.py`, wired."""
+"""The watchdog of one peer with its timer: the table of `protocols/diameter/watchdog.py`, wired.
+
+Not wired: Throwaway. Requests that a peer sends while it is on probation (REOPEN) are served, and
+one that is alone is used: the probation shall keep traffic with others, not make an outage longer.
+"""
 
 import random
 from collections.abc import Callable

@@ -619,7 +619,7 @@ async def test_an_overloaded_host_gets_no_new_sessions_but_old_ones_finish(
     assert len(two.requests) == 5
     assert isinstance(await lab.ask(router, first_round(destination_host=name("aaa1"))), EapAnswer)
     assert len(one.requests) == 2
-    await trio.sleep(11)
+    await trio.sleep(21)  # its validity, and the time for coming back
     await lab.ask(router)
     assert len(one.requests) == 3
 
