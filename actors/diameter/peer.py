@@ -24,6 +24,7 @@ from protocols.diameter.capabilities import Capabilities
 from protocols.diameter.checks import find_fault
 from protocols.diameter.codec import Message, decode
 from protocols.diameter.errors import DecodeError
+from protocols.diameter.load import PeerLoad
 from protocols.diameter.messages import Offer
 from protocols.diameter.peer_machine import State
 
@@ -50,6 +51,7 @@ class Peer:
         host, identity: its Origin-Host in lower case, as text and as octets.
         breaker: whether new sessions may start here.
         doubted: a request timed out and nothing was received since.
+        load: what it reported of its load (RFC 8583), None when it never did.
         timeouts, failovers: requests that were not answered in time; that went elsewhere.
     """
 
@@ -70,6 +72,7 @@ class Peer:
         self.identity = self.host.encode()
         self.breaker = CircuitBreaker()
         self.doubted = False
+        self.load: PeerLoad | None = None
         self.timeouts = self.failovers = 0
         self._answers_for_others = False
         self._context = context
@@ -178,6 +181,7 @@ class Peer:
             breaker=self.breaker.state(trio.current_time()).value,
             is_agent=self.is_agent,
             in_flight=len(pending),
+            load_value=self.load.value if self.load is not None else None,
             requests=pending.requests,
             answers=dict(pending.answers),
             timeouts=self.timeouts,
@@ -290,6 +294,7 @@ class Peer:
         self._connections += 1
         self._opened_at = trio.current_time()
         self.doubted = False
+        self.load = None
         _log.info("peer open", peer=self.host, state=self._link.state.name)
         self._logged_error = ""
         self._watch.up()

@@ -38,6 +38,7 @@ class PeerStatistics:
         answers: by (vendor, code).
         unexpected: answers that no request waited for, late ones included.
         malformed: messages and frames that could not be read.
+        load_value: 65535 of a peer without load now, 0 fully loaded; None when it does not tell.
         last_error: why the last connection or attempt ended; empty when all is well.
         origin_state_id: of the peer, None when it does not tell.
     """
@@ -48,6 +49,7 @@ class PeerStatistics:
     breaker: str
     is_agent: bool
     in_flight: int
+    load_value: int | None
     requests: int
     answers: dict[tuple[int, int], int]
     timeouts: int

@@ -44,6 +44,7 @@ from protocols.diameter import messages, numbers
 from protocols.diameter.codec import Message
 from protocols.diameter.der_template import DerTemplate, device_avps
 from protocols.diameter.identifiers import SessionIds, end_to_end_identifiers
+from protocols.diameter.load import PeerLoad, read_load
 from protocols.diameter.messages import Offer, Origin, SessionAddress
 from protocols.diameter.overload import OverloadReports
 
@@ -430,8 +431,13 @@ class DiameterRouter:
             self._routes.learn(outcome.origin_host, peer)
         if outcome.code != numbers.MULTI_ROUND_AUTH:
             self._unrecognised.look_at(answer, peer.host)
-        if self.settings.overload_control and d.OC_OLR in answer:
-            self._overload.take(answer, trio.current_time())
+        if self.settings.overload_control:
+            if d.OC_OLR in answer:
+                self._overload.take(answer, trio.current_time())
+            if d.LOAD in answer:
+                load = read_load(answer, peer.identity)
+                if load is not None:
+                    peer.load = PeerLoad(load, trio.current_time())
 
     def redirected(self, exchange: EapExchange, answer: Message) -> tuple[str, ...]:
         """Hosts that a 3006 names, remembered as it asks.

@@ -1,7 +1,7 @@
 """Which peers may serve a request: realm -> priority groups -> weighted choice.
 
-Source: RFC 6733 §6.1.6 (realm routing) and §6.1.5 (a peer that is the destination); the weights,
-priorities and the order of preference are ours.
+Source: RFC 6733 §6.1.6 (realm routing) and §6.1.5 (a peer that is the destination), RFC 8583
+(load); the weights, priorities and the order of preference are ours.
 """
 
 import random
@@ -10,6 +10,7 @@ from typing import Final
 
 from actors.diameter.peer import Peer
 from config.model import DiameterPeer
+from protocols.diameter.load import factors
 
 MAX_REALMS: Final = 1_000  # cached; realms come from subscribers' identities
 MAX_PATHS: Final = 10_000  # AAA hosts that were seen behind agents
@@ -99,15 +100,19 @@ class Routes:
                     and route.peer.breaker.allows(now)
                 ]
                 while usable:
-                    route = usable[0] if len(usable) == 1 else self._weighted(usable)
+                    route = usable[0] if len(usable) == 1 else self._weighted(usable, now)
                     if accepts(route.peer):
                         return route.peer
                     usable.remove(route)
         return None
 
-    def _weighted(self, routes: list[Route]) -> Route:
-        """By weight, and against the number of requests that wait already."""
+    def _weighted(self, routes: list[Route], now: float) -> Route:
+        """By weight, against the number of requests that wait already and the load reported."""
         weights = [route.config.weight / (1 + route.peer.in_flight) for route in routes]
+        loads = [route.peer.load for route in routes]
+        if any(loads):
+            changed = factors(loads, now)
+            weights = [one * two for one, two in zip(weights, changed, strict=True)]
         return self._random.choices(routes, weights)[0]
 
     def learn(self, origin_host: bytes, peer: Peer) -> None:

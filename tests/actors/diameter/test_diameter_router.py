@@ -520,6 +520,44 @@ async def test_load_is_shared_by_weight(autojump_clock: MockClock, lab: Lab) -> 
     assert 120 <= len(one.requests) <= 180
 
 
+def with_load(value: int, of: str) -> Answer:
+    report = ((d.LOAD_TYPE, numbers.PEER_LOAD), (d.LOAD_VALUE, value), (d.SOURCE_ID, of))
+    return result(numbers.MULTI_ROUND_AUTH, (d.EAP_PAYLOAD, CHALLENGE), (d.LOAD, report))
+
+
+async def test_load_is_shared_by_the_load_that_peers_report(
+    autojump_clock: MockClock, lab: Lab
+) -> None:
+    one = lab.aaa("aaa1", with_load(13_107, f"aaa1.{REALM}"))  # four fifths loaded
+    two = lab.aaa("aaa2", with_load(52_428, f"aaa2.{REALM}"))
+    router = await lab.router("aaa1", "aaa2")
+    for number in range(400):
+        await lab.ask(router, first_round(number))
+    assert peer_named(router, "aaa1").load_value == 13_107
+    assert 2.5 < len(two.requests) / len(one.requests) < 6.5
+    router.reload(
+        lab.settings(
+            DiameterPeer(host=one.name), DiameterPeer(host=two.name), overload_control=False
+        )
+    )
+    one.answer = two.answer = challenge
+    await trio.sleep(31)  # what was reported counts no more
+    one.requests.clear()
+    two.requests.clear()
+    for number in range(400):
+        await lab.ask(router, first_round(number))
+    assert 0.6 < len(two.requests) / len(one.requests) < 1.6
+
+
+async def test_a_load_report_of_somebody_else_changes_nothing(
+    autojump_clock: MockClock, lab: Lab
+) -> None:
+    lab.aaa("aaa1", with_load(0, f"aaa2.{REALM}"))
+    router = await lab.router("aaa1")
+    assert isinstance(await lab.ask(router), EapAnswer)
+    assert peer_named(router, "aaa1").load_value is None
+
+
 async def test_requests_in_flight_push_new_ones_elsewhere(
     autojump_clock: MockClock, lab: Lab
 ) -> None:
