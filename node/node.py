@@ -17,6 +17,8 @@ from typing import Final
 import structlog
 import trio
 
+from actors.admission.aaa_room import sampled
+from actors.admission.admission import Admission
 from actors.counters import Counters
 from actors.diameter.router import DiameterRouter
 from actors.runtime.supervisor import Supervisor
@@ -93,6 +95,10 @@ class Node:
         keys = cookie_keys(config)
         self._seal = CookieSeal(keys)
         self._user_data = UserDataSeal(keys, RandomOctets().take)
+        self.admission = Admission(
+            config.overload, sample_aaa=lambda: sampled(self.router.statistics())
+        )
+        self.admission.reload(config)
         self.sessions = Sessions(
             config.sessions,
             gzip_from_octets=config.device.gzip_from_octets,
@@ -105,11 +111,17 @@ class Node:
             seal=self._seal,
             user_data=self._user_data,
             tenants=self.tenants,
+            admission=self.admission,
         )
+        self.admission.under_way = self.sessions.under_way
         self.router.on_server_request = self.sessions.serve_aaa
         self.surface = Ts43Surface(self.sessions, self.counters, self.tenants, config.device.paths)
         self.listener = DeviceListener(
-            config.device, self.surface.handle, self.turn, hosts=tenant_hosts(config)
+            config.device,
+            self.surface.handle,
+            self.turn,
+            hosts=tenant_hosts(config),
+            gate=self.admission,
         )
         self.supervisor = Supervisor("node", crashed=_crashed)
         self.explainer = Explainer(self.store, self.tenants, time.time)
@@ -137,6 +149,7 @@ class Node:
             "timers": self.timers.statistics,
             "actors": self.supervisor.statistics,
             "trace": self.recorder.statistics,
+            "admission": self.admission.statistics,
         }.items():
             metrics.watch(part, statistics)
         return metrics
@@ -205,6 +218,7 @@ class Node:
         self.surface.reload(self.tenants, fresh.device.paths)
         self.explainer.tenants = self.tenants
         self.sessions.reload(fresh.sessions, self.tenants, self._seal, self._user_data)
+        self.admission.reload(fresh)
         self.router.reload(fresh.diameter)
         problems = self.listener.reload(fresh.device, tenant_hosts(fresh))
         if problems:

@@ -113,6 +113,10 @@ class Admission:
         """The reactor found nothing more to read."""
         self._pace.drained()
 
+    def holds(self, now: float) -> bool:
+        """Whether new connections stay in the kernel's queue as long as open ones have input."""
+        return self._pace.holds(now)
+
     @property
     def limiting(self) -> bool:
         """Some work may be refused."""

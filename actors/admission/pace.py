@@ -17,7 +17,7 @@ from enum import IntEnum
 from typing import Final
 
 ROUNDS: Final = 2  # of the reactor in an interval: fewer are one long step, not a queue
-CONGESTED_INTERVALS: Final = 3  # in a row, before anything is limited
+ONSET_SECONDS: Final = 0.4  # of congestion, before anything is limited: a burst is worked off
 DECREASE: Final = 0.9  # of the pace, for an interval of congestion
 LEAST_INCREASE: Final = 0.01
 MOST_INCREASE: Final = 0.08  # of an interval that found nothing to read after every round
@@ -61,7 +61,7 @@ class Pace:
         onsets: how often limiting began.
     """
 
-    __slots__ = ("_begun", "_busy_since", "_congested", "_drained", "_drains", "_filled_at",
+    __slots__ = ("_begun", "_busy_since", "_congested_since", "_drained", "_drains", "_filled_at",
                  "_interval", "_judged_at", "_level", "_polite", "_refused", "_refused_at",
                  "_rounds", "_spent_rate", "limiting", "onsets", "rate",
                  "refused_share")  # fmt: skip
@@ -80,7 +80,7 @@ class Pace:
         self._drained = True  # the last look at the sockets found nothing
         self._drains = self._rounds = 0
         self._busy_since = self._judged_at = 0.0
-        self._congested = 0  # intervals in a row
+        self._congested_since = math.inf  # without an interval in between that was not
         self._begun = self._refused = 0.0  # work of this interval
         self._spent_rate = 0.0
         self._level = self._polite = 0.0  # work in the bucket, and in that of polite refusals
@@ -107,6 +107,14 @@ class Pace:
         """The reactor found nothing more to read."""
         self._drained = True
         self._drains += 1
+
+    def holds(self, now: float) -> bool:
+        """Whether strangers stay outside as long as those who are in have input.
+
+        Before anything is limited: a burst then waits in the kernel's queue, where it costs
+        nothing, and if it turns out to be more than a burst, it is closed quickly.
+        """
+        return not self._drained and not self.limiting and now - self._busy_since > self._interval
 
     # --- what wants to begin ----------------------------------------------------------------------
 
@@ -161,7 +169,10 @@ class Pace:
         """An interval is over: slower or faster."""
         seconds = now - self._judged_at
         congested = not self._drains and not self._drained and self._rounds >= ROUNDS
-        self._congested = self._congested + 1 if congested else 0
+        if not congested:
+            self._congested_since = math.inf
+        elif math.isinf(self._congested_since):
+            self._congested_since = self._judged_at
         spent = self._begun / seconds
         smoothing = min(1.0, SMOOTHING * seconds / self._interval)
         self._spent_rate += (spent - self._spent_rate) * smoothing
@@ -169,7 +180,7 @@ class Pace:
         share = self._refused / wanted if wanted else 0.0
         self.refused_share += (share - self.refused_share) * smoothing
         if not self.limiting:
-            if self._congested >= CONGESTED_INTERVALS:
+            if now - self._congested_since >= ONSET_SECONDS:
                 self._begin_limiting(now)
         elif congested:
             if spent > self.rate / 2:  # else it is what was let in before that stands

@@ -29,6 +29,10 @@ class Gate(Protocol):
     def drained(self) -> None:
         """The reactor found nothing more to read."""
 
+    def holds(self, now: float) -> bool:
+        """Whether new connections stay in the kernel's queue as long as open ones have input."""
+        ...
+
     def connection(self, address: str, host: str, now: float) -> bool:
         """Whether a connection may go on to its handshake; `host` is empty when it is unknown."""
         ...
@@ -44,6 +48,10 @@ class OpenGate:
 
     def drained(self) -> None:
         """Nothing to note."""
+
+    def holds(self, now: float) -> bool:
+        """No."""
+        return False
 
     def connection(self, address: str, host: str, now: float) -> bool:
         """Yes."""

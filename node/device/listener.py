@@ -129,9 +129,10 @@ class DeviceListener:
                 connection = by_descriptor.get(descriptor)
                 if connection is not None:
                     step(connection, now)
-            for descriptor in knocking:
-                if descriptor in listening:
-                    listening.accept(descriptor, now)
+            if len(knocking) == len(ready) or not gate.holds(now):
+                for descriptor in knocking:
+                    if descriptor in listening:
+                        listening.accept(descriptor, now)
             turn.end()
             now = trio.current_time()
             if now - began > REACT_SECONDS:

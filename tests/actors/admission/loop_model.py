@@ -72,8 +72,11 @@ class LoopModel:
                 continue
             if self.pace is not None:
                 self.pace.round(self.now)
-            for _ in range(min(EVENTS, len(self._ready))):
+            steps = min(EVENTS, len(self._ready))
+            for _ in range(steps):
                 self._step(outcome, counted)
+            if steps and self.pace is not None and self.pace.holds(self.now):
+                continue
             for _ in range(min(ACCEPTS, len(self._queue))):
                 self._accept(outcome, counted)
         return outcome

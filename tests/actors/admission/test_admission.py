@@ -59,7 +59,7 @@ class Bench:
 
     def congest(self, tenant: Tenant = MNO) -> None:
         """Until new work is limited: rounds that never find the sockets empty."""
-        for _ in range(60):
+        for _ in range(120):
             self.now += 0.005
             self.admission.round(self.now)
             for _ in range(5):

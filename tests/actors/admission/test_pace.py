@@ -23,7 +23,7 @@ def congest(pace: Pace, now: float, intervals: int, works: int = 20) -> float:
 def limiting(rate: float = 1_000.0) -> tuple[Pace, float]:
     """A pace that limits to about so many exchanges a second, with a full bucket."""
     pace = Pace(INTERVAL)
-    now = congest(pace, 100.0, 12, works=round(rate * INTERVAL / COST[Work.CONNECTION]))
+    now = congest(pace, 100.0, 20, works=round(rate * INTERVAL / COST[Work.CONNECTION]))
     assert pace.limiting
     pace.drained()
     now += 1.0
@@ -55,8 +55,12 @@ def test_one_long_step_is_no_congestion() -> None:
 
 def test_a_standing_queue_is_congestion() -> None:
     pace = Pace(INTERVAL)
-    congest(pace, 1.0, 10)
+    now = congest(pace, 1.0, 10)
+    assert not pace.limiting, "a burst is worked off"
+    assert pace.holds(now), "while strangers wait outside"
+    congest(pace, now, 10)
     assert pace.limiting
+    assert not pace.holds(now)
     assert pace.onsets == 1
 
 
@@ -145,7 +149,8 @@ def test_above_its_capacity_the_loop_does_nearly_as_much_and_as_quickly(
     quiet = LoopModel(Pace(INTERVAL), seed).run(0.8, 5.0)
     outcome = LoopModel(Pace(INTERVAL), seed).run(load, 8.0)
     assert outcome.goodput >= 0.85
-    assert outcome.p99 <= 2 * quiet.p99
+    # Just at the capacity some queue stands always, and is no overload.
+    assert outcome.p99 <= (2 if load > 1.0 else 6) * quiet.p99
 
 
 def test_without_the_pace_the_same_load_ends_in_seconds_of_waiting() -> None:

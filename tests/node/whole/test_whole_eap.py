@@ -226,6 +226,7 @@ async def test_two_hundred_phones_at_once_all_get_their_own_document(
     patient = {
         "sessions": {"finished-seconds": 0.05, "answer-seconds": 10.0},
         "diameter": {"answer-seconds": 5.0, "exchange-seconds": 8.0},
+        "overload": {"enabled": False},
     }
     async with whole(patient) as node:
         results: dict[str, PhoneResult] = {}
