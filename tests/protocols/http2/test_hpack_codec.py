@@ -19,6 +19,8 @@ from protocols.http2.hpack_encoder import (
     encode_start,
     encode_string,
 )
+from protocols.http2.huffman_code import CODE_LENGTHS, canonical_codes
+from protocols.http2.huffman_deflate import inflate
 from protocols.http2.static_table import STATIC_TABLE
 
 HUFFMAN = HuffmanEncoder(REQUEST_CODES, REQUEST_CODES_LENGTH)
@@ -42,7 +44,8 @@ def test_the_static_table_is_that_of_the_standard() -> None:
 
 
 def test_the_codes_are_those_of_appendix_b() -> None:
-    assert huffman.codes() == list(zip(REQUEST_CODES, REQUEST_CODES_LENGTH, strict=True))
+    codes = canonical_codes(CODE_LENGTHS)
+    assert codes == list(zip(REQUEST_CODES, REQUEST_CODES_LENGTH, strict=True))
 
 
 def test_every_octet_is_decoded() -> None:
@@ -57,11 +60,50 @@ def test_huffman_decoding_agrees_with_hpack(text: bytes) -> None:
     assert huffman.decode(HUFFMAN.encode(text)) == text
 
 
-@given(st.text(alphabet=huffman.SIX_BIT_SYMBOLS.decode(), min_size=1, max_size=200))
-def test_text_of_six_bit_symbols_is_decoded(text: str) -> None:
-    coded = HUFFMAN.encode(text.encode())
-    assert huffman.decode(coded) == text.encode()
-    assert len(coded) == -(-len(text) * 6 // 8)
+def by_octets(data: bytes) -> bytes | None:
+    try:
+        return huffman.decode_by_octets(data)
+    except huffman.HuffmanError:
+        return None
+
+
+TEXTS = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), max_size=60).map(str.encode)
+
+
+@settings(max_examples=300)
+@given(TEXTS, st.binary(max_size=3), st.binary(max_size=3), st.integers(0, 24))
+def test_zlib_and_the_automaton_agree_on_every_end_of_a_string(
+    text: bytes, behind: bytes, other: bytes, cut: int
+) -> None:
+    """Right and wrong padding, symbols cut off, codes of more than 15 bits, EOS."""
+    coded = HUFFMAN.encode(text)
+    changed = int.from_bytes(coded, "big") ^ (int.from_bytes(other, "big") & (1 << cut) - 1)
+    candidates = [
+        coded,
+        coded + behind,
+        coded[:-1],
+        changed.to_bytes(len(coded) + 3, "big")[3:],
+        *(coded + b"\xff" * many for many in range(1, 5)),
+        HUFFMAN.encode(text + other),
+    ]
+    for data in candidates:
+        if data:
+            inflated = inflate(data)
+            assert inflated is None or inflated == by_octets(data)
+
+
+@pytest.mark.parametrize("symbol", range(256))
+def test_zlib_decodes_what_is_text(symbol: int) -> None:
+    """By symbol and by every length of padding; only a last octet of ones needs another look."""
+    for others in range(8):
+        text = bytes((symbol,)) * 3 + b"x" * 8 + b"a" * others  # the code of "a" has five bits
+        coded = HUFFMAN.encode(text)
+        inflated = inflate(coded)
+        if CODE_LENGTHS[symbol] > 15 or (inflated is None and coded[-1] == 0xFF):
+            assert inflated is None
+            assert huffman.decode(coded) == text
+        else:
+            assert inflated == text
 
 
 @given(st.binary(min_size=1, max_size=60))
