@@ -91,6 +91,21 @@ def _exchange_timer(config: Config) -> Iterator[str]:
         yield "diameter.exchange-seconds: must be less than sessions.answer-seconds"
 
 
+def _statement_timer(config: Config) -> Iterator[str]:
+    if config.store.statement_seconds >= config.store.answer_seconds:
+        yield "store.statement-seconds: must be less than store.answer-seconds"
+
+
+def _store_timer(config: Config) -> Iterator[str]:
+    if config.store.answer_seconds >= config.sessions.answer_seconds:
+        yield "store.answer-seconds: must be less than sessions.answer-seconds"
+
+
+def _store_owner(config: Config) -> Iterator[str]:
+    if config.store.postgres_owner and not config.store.postgres:
+        yield "store.postgres-owner: is of no use without store.postgres"
+
+
 _TIMERS: Final = (
     _answer_timer,
     _reconnect_timer,
@@ -99,6 +114,9 @@ _TIMERS: Final = (
     _exchange_timer,
     _overload_timers,
     _overload_tenants,
+    _statement_timer,
+    _store_timer,
+    _store_owner,
 )
 
 

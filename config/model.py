@@ -37,7 +37,7 @@ class DeviceListener(Section, frozen=True, kw_only=True):
     max_body_octets: int = 32_768  # below the initial HTTP/2 window: 413 instead of a stall
     max_queued_octets: int = 262_144  # a peer that never reads
     paths: tuple[str, ...] = ("/",)  # besides the paths of the tenants
-    gzip_from_octets: int = 2_000
+    gzip_from_octets: int = 8_000
 
 
 class Partner(Section, frozen=True, kw_only=True):
@@ -59,7 +59,7 @@ class Management(Section, frozen=True, kw_only=True):
 
 
 class Store(Section, frozen=True, kw_only=True):
-    """[store]: the embedded SQLite database; the path is relative to `node.data`."""
+    """[store]: the embedded SQLite database `path`, in `node.data`, or PostgreSQL (`postgres`)."""
 
     path: str = "node.db"
     queue_bound: int = 4_096  # operations waiting for the database actor; above it: 503
@@ -67,6 +67,15 @@ class Store(Section, frozen=True, kw_only=True):
     # A killed node loses no token either way. True: nor does a power cut, at an fsync a batch;
     # false: after a power cut some devices may have to authenticate once more.
     tokens_survive_power_cut: bool = False
+    # libpq's connection string of the role that the node works as; empty: SQLite.
+    postgres: str = ""
+    postgres_owner: str = ""  # of the role that owns the tables: the node then migrates by itself
+    connect_seconds: float = 3.0  # to one server
+    statement_seconds: float = 2.0  # for one statement; a server that says nothing is given up
+    answer_seconds: float = 5.0  # for one operation, connecting again and repeating included
+    cache_entries: int = 50_000  # tokens, and as many subscribers, in memory: 1 kB each
+    cache_seconds: float = 60.0  # how long such a row is trusted while changes are heard of
+    stale_seconds: float = 600.0  # and how long it is served when the database is away; 0: never
 
 
 class DiameterPeer(Section, frozen=True, kw_only=True):

@@ -133,6 +133,13 @@ def _path(value: str) -> str | None:
     return "a path begins with /"
 
 
+def _conninfo(value: str) -> str | None:
+    # It is read by libpq; this catches a path or a host name alone. It may hold a password.
+    if value.startswith(("postgresql://", "postgres://")) or re.match(r"\s*\w+\s*=", value):
+        return None
+    return "a connection string is like host=db.example dbname=entitlement user=node"
+
+
 def _https(value: str) -> str | None:
     return None if value.startswith("https://") and " " not in value else "must be an https:// URL"
 
@@ -245,6 +252,14 @@ RULES: Final[Mapping[tuple[type[Section], str], Rule]] = {
     (Store, "path"): _NAMED,
     (Store, "queue_bound"): _COUNT,
     (Store, "busy_seconds"): _between(0.1, 30),
+    (Store, "postgres"): _optional(_conninfo),
+    (Store, "postgres_owner"): _optional(_conninfo),
+    (Store, "connect_seconds"): _between(0.1, 30),
+    (Store, "statement_seconds"): _between(0.1, 30),
+    (Store, "answer_seconds"): _between(0.1, 30),
+    (Store, "cache_entries"): _between(0, 10_000_000),
+    (Store, "cache_seconds"): _between(0, 3_600),
+    (Store, "stale_seconds"): _between(0, 604_800),
     (DiameterPeer, "host"): _host,
     (DiameterPeer, "address"): _NAMED,
     (DiameterPeer, "port"): _between(1, 65_535),

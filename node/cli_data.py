@@ -9,10 +9,10 @@ from pathlib import Path
 import click
 
 from actors.backends.bss import Plan
-from actors.store.database import transaction
 from actors.store.plan_files import FORMAT as PLAN_FORMAT
 from actors.store.plan_files import read_csv, read_toml, write_csv
 from actors.store.plans import all_plans, put_plans
+from actors.store.sql import transaction
 from actors.store.subscriber_files import FileRefused
 from actors.store.writes import revoke_session, revoke_tokens
 from config.load import ConfigError, load
@@ -134,6 +134,7 @@ def revoke(config: Config, tenant: str | None, imsi: str | None, session_id: str
         raise click.UsageError("give --imsi or --session-id, one of them")
     now = int(time.time())
     with database(config) as connection, transaction(connection):
+        connection.act_for(owner.id)
         if imsi is not None:
             count = revoke_tokens(connection, owner.id, imsi, now)
         else:
@@ -156,6 +157,7 @@ def show_tenants(config: Config) -> None:
             click.echo(f"{tenant.id:<14} {tenant.name}")
             for name, values in _marks(tenant):
                 click.echo(f"  {name:<12} {_listed(list(values)) if values else 'any'}")
+            connection.act_for(tenant.id)
             for table in ("plans", "subscribers", "tokens"):
                 (count,) = connection.execute(
                     f"SELECT count(*) FROM {table} WHERE tenant = ?",  # noqa: S608 - our names
@@ -163,6 +165,7 @@ def show_tenants(config: Config) -> None:
                 ).fetchone()
                 click.echo(f"  {table:<12} {count}")
         ids = {tenant.id for tenant in config.tenants}
+        # PostgreSQL shows the rows of one tenant only, and so no orphans.
         rows = connection.execute("SELECT DISTINCT tenant FROM plans").fetchall()
         for orphan in sorted({name for (name,) in rows} - ids):
             click.echo(f"warning: the database has data of {orphan}, which is no tenant", err=True)

@@ -1,7 +1,7 @@
 """What the data commands share: their options, and the database they work on.
 
 They open the node's database themselves, also while the node runs: SQLite lets one process write
-at a time, and the node sees a change with its next read.
+at a time, and the node sees a change with its next read; PostgreSQL tells the nodes of changes.
 """
 
 import os
@@ -13,7 +13,10 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from actors.store.database import DatabaseRefused, database_path, open_database
+from actors.store.database import database_path
+from actors.store.opening import open_for_operator
+from actors.store.schema import DatabaseRefused
+from actors.store.sql import OperatorDatabase
 from config.load import ConfigError, load
 from config.model import Config, Tenant
 from protocols.identity import masked
@@ -71,22 +74,25 @@ def chosen(config: Config, tenant: str | None) -> Tenant:
 
 
 @contextmanager
-def database(config: Config) -> Iterator[sqlite3.Connection]:
-    """The node's database; trouble with it ends the command with status 1 and its reason."""
+def database(config: Config) -> Iterator[OperatorDatabase]:
+    """The node's database; trouble with it ends the command with status 1 and its reason.
+
+    `act_for` says which tenant the statements are for.
+    """
     path = database_path(config)
-    new = not path.exists()
+    new = not config.store.postgres and not path.exists()
     try:
-        connection = open_database(path, busy_seconds=BUSY_SECONDS)
+        connection = open_for_operator(config, busy_seconds=BUSY_SECONDS)
+        if new:
+            click.echo(f"made {os.fspath(path.absolute())}", err=True)
+        try:
+            yield connection
+        finally:
+            connection.close()
     except DatabaseRefused as error:
         raise click.ClickException(str(error)) from None
-    if new:
-        click.echo(f"made {os.fspath(path.absolute())}", err=True)
-    try:
-        yield connection
     except sqlite3.Error as error:
         raise click.ClickException(f"{path}: {error}") from None
-    finally:
-        connection.close()
 
 
 def shown(identity: str, clear: bool) -> str:

@@ -1,6 +1,5 @@
 """`entitlement-node subscribers`: import, export, show and change subscribers."""
 
-import sqlite3
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -14,6 +13,7 @@ from click.termui import progressbar
 from actors.backends.bss import Subscriber
 from actors.store.plans import all_plans
 from actors.store.records import Identity
+from actors.store.sql import OperatorDatabase, transaction
 from actors.store.subscriber_files import (
     COLUMNS,
     FORMAT,
@@ -102,7 +102,7 @@ def import_(
         raise SystemExit(1)
 
 
-def _opened(connection: sqlite3.Connection, owner: Tenant, lines: Iterable[str]) -> SubscriberFile:
+def _opened(connection: OperatorDatabase, owner: Tenant, lines: Iterable[str]) -> SubscriberFile:
     plans = [plan.plan_id for plan in all_plans(connection, owner.id)]
     if not plans:
         raise click.ClickException(f"{owner.id} has no plans yet: `plans import` comes first")
@@ -155,6 +155,7 @@ def export(config: Config, tenant: str | None, clear: bool, output: IO[str]) -> 
     fields = ", ".join(COLUMNS[name][0] for name in names)
     hidden = [] if clear else [names.index(name) for name in ("imsi", "msisdn", "iccid")]
     with database(config) as connection:
+        connection.act_for(owner.id)
         output.write(join(names))
         last = ""
         # In pieces: a long read would let the write-ahead log grow.
@@ -188,7 +189,8 @@ def show(config: Config, tenant: str | None, clear: bool, identity: str) -> None
             click.echo(f"{name:<14} {text}")
 
 
-def _find(connection: sqlite3.Connection, tenant: str, identity: str) -> Subscriber | None:
+def _find(connection: OperatorDatabase, tenant: str, identity: str) -> Subscriber | None:
+    connection.act_for(tenant)
     column = "msisdn" if identity.startswith("+") else "imsi"
     row = connection.execute(
         f"SELECT {', '.join(SUBSCRIBER_COLUMNS)} FROM subscribers"  # noqa: S608 - our names
@@ -199,7 +201,7 @@ def _find(connection: sqlite3.Connection, tenant: str, identity: str) -> Subscri
 
 
 def _description(
-    connection: sqlite3.Connection, one: Subscriber, clear: bool
+    connection: OperatorDatabase, one: Subscriber, clear: bool
 ) -> Iterator[tuple[str, str]]:
     yield "tenant", one.tenant
     yield "imsi", shown(one.imsi, clear)
@@ -299,9 +301,8 @@ def set_(
         values = {"imsi": imsi, "plan": known.plan_id if known else ""} | values
         result = _write_one(connection, owner, values)
         if revoke:
-            connection.execute("BEGIN IMMEDIATE")
-            revoked = revoke_tokens(connection, owner.id, imsi, int(time.time()))
-            connection.execute("COMMIT")
+            with transaction(connection):
+                revoked = revoke_tokens(connection, owner.id, imsi, int(time.time()))
             click.echo(f"{revoked} tokens revoked")
     click.echo("added" if result.added else "changed" if result.changed else "unchanged")
 
@@ -322,7 +323,7 @@ def _overridden(known: Subscriber | None, given: tuple[str, ...]) -> str:
     return format_overrides(tuple(current.items()))
 
 
-def _write_one(connection: sqlite3.Connection, owner: Tenant, values: dict[str, str]) -> Imported:
+def _write_one(connection: OperatorDatabase, owner: Tenant, values: dict[str, str]) -> Imported:
     """Through the same checks as a file."""
     file = _opened(connection, owner, [join(list(values)), join(list(values.values()))])
     result = Imported()

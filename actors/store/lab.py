@@ -1,13 +1,12 @@
 """What the lab starts with: the plans of `config/lab_plans.toml` and made-up subscribers."""
 
-import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from actors.store.database import transaction
 from actors.store.plan_files import read_toml
 from actors.store.plans import put_plans
+from actors.store.sql import OperatorDatabase, transaction
 from actors.store.subscriber_import import Imported, RowWriter
 from config.model import Config
 
@@ -33,11 +32,11 @@ PLANS: Final[Mapping[str, Mapping[int, str]]] = {
 USUAL_PLAN: Final = {"mno": "full", "mvno": "mvno-full"}
 
 
-def seed_lab(connection: sqlite3.Connection, config: Config, now: int) -> Imported:
+def seed_lab(connection: OperatorDatabase, config: Config, now: int) -> Imported:
     """Put the lab's plans and subscribers in; what is there already is set back to them.
 
     Args:
-        connection: from `open_database`.
+        connection: from `open_database`, or a `PostgresDatabase`.
         config: with the tenants of config/lab.toml; others are left alone.
         now: wall-clock seconds.
     """

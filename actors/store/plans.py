@@ -1,12 +1,12 @@
 """Plans as rows: the services, data plans and boosts of one are kept as a JSON text."""
 
-import sqlite3
 from collections.abc import Iterable
 from typing import Final
 
 import msgspec
 
 from actors.backends.bss import Boost, DataPlan, Plan, Subscriber
+from actors.store.sql import OperatorDatabase
 
 PLANS_KEPT: Final = 10_000
 SERVICES: Final = frozenset(
@@ -86,8 +86,9 @@ class PlanCache:
         return plan
 
 
-def put_plans(connection: sqlite3.Connection, tenant: str, plans: Iterable[Plan]) -> None:
+def put_plans(connection: OperatorDatabase, tenant: str, plans: Iterable[Plan]) -> None:
     """Add plans, or change those of the same id; inside the caller's transaction."""
+    connection.act_for(tenant)
     connection.executemany(
         "INSERT INTO plans (tenant, plan_id, name, body) VALUES (?, ?, ?, ?)"
         " ON CONFLICT (tenant, plan_id) DO UPDATE SET name = excluded.name, body = excluded.body",
@@ -95,8 +96,9 @@ def put_plans(connection: sqlite3.Connection, tenant: str, plans: Iterable[Plan]
     )
 
 
-def all_plans(connection: sqlite3.Connection, tenant: str) -> list[Plan]:
+def all_plans(connection: OperatorDatabase, tenant: str) -> list[Plan]:
     """The plans of a tenant by id."""
+    connection.act_for(tenant)
     rows = connection.execute(
         "SELECT plan_id, name, body FROM plans WHERE tenant = ? ORDER BY plan_id", (tenant,)
     )

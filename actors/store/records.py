@@ -16,8 +16,7 @@ def app_scope(apps: tuple[str, ...]) -> str:
     return APP_SEPARATOR.join(sorted(set(apps)))
 
 
-@dataclass(slots=True)
-class Token:
+class Token(Struct, gc=False):
     """A fast-authentication token as it was issued (TS.43 §2.8.5). The token itself is not here.
 
     Attributes:
@@ -46,8 +45,7 @@ class Token:
         return f"<Token of {self.tenant} issued={self.issued} expires={self.expires}>"
 
 
-@dataclass(slots=True)
-class NewToken:
+class NewToken(Struct, gc=False):
     """What `Store.save_token` keeps: the token, the device that gets it, what it replaces.
 
     A token of the same tenant, IMSI, terminal, apps and app_name that is still valid stays so for
@@ -96,8 +94,7 @@ class NotificationAction(IntEnum):
     APNS = 4
 
 
-@dataclass(slots=True)
-class Registration:
+class Registration(Struct, gc=False):
     """A wish to be notified, as it came: `action` and `push_token` are not checked yet."""
 
     tenant: str

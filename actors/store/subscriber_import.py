@@ -4,13 +4,12 @@ Applying the same rows again changes nothing. A subscription that moves to anoth
 changes) loses its tokens: they are in the old card's phone.
 """
 
-import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from actors.store.database import transaction
 from actors.store.records import Identity
+from actors.store.sql import OperatorDatabase, transaction
 from actors.store.subscriber_files import (
     COLUMNS,
     BadRow,
@@ -20,6 +19,7 @@ from actors.store.subscriber_files import (
 )
 from actors.store.subscriber_rows import SUBSCRIBER_COLUMNS
 
+ROWS_AT_ONCE: Final = 250  # in one statement: SQLite takes 32,766 values
 BATCH_ROWS: Final = 2_000  # 25 ms: how long a running node may have to wait for its turn
 
 _NUMBERS: Final = ("vowifi_tc_status", "vowifi_addr_status", "vowifi_prov_status")
@@ -58,7 +58,7 @@ class RowWriter:
     """Writes rows with the same columns to one tenant."""
 
     def __init__(
-        self, connection: sqlite3.Connection, tenant: str, columns: Sequence[str], now: int
+        self, connection: OperatorDatabase, tenant: str, columns: Sequence[str], now: int
     ) -> None:
         """Prepare a table for rows on their way.
 
@@ -73,23 +73,27 @@ class RowWriter:
         declared = ", ".join(
             f"{name} {'INTEGER' if name in _NUMBERS else 'TEXT'} NOT NULL" for name in self._columns
         )
-        connection.execute("DROP TABLE IF EXISTS temp.incoming")
+        connection.act_for(tenant)
+        connection.execute("DROP TABLE IF EXISTS incoming")
         connection.execute(
             f"CREATE TEMP TABLE incoming ({declared}, PRIMARY KEY (imsi)) WITHOUT ROWID"
         )
-        marks = ", ".join("?" * len(self._columns))
-        self._insert = f"INSERT OR REPLACE INTO temp.incoming VALUES ({marks})"  # noqa: S608
         self._upsert = _upsert(self._columns)
 
     def add(self, rows: Sequence[tuple[Value, ...]]) -> None:
         """Put rows beside the database; `apply` moves them in."""
-        self._connection.executemany(self._insert, rows)
+        at = self._columns.index("imsi")
+        last = list({row[at]: row for row in rows}.values())  # the last line of an IMSI counts
+        for begin in range(0, len(last), ROWS_AT_ONCE):
+            some = last[begin : begin + ROWS_AT_ONCE]
+            values = [value for row in some for value in row]
+            self._connection.execute(_insert(self._columns, len(some)), values)
 
     def apply(self, result: Imported) -> None:
         """Move what was added into the subscribers, in one transaction; counts into `result`."""
         connection, tenant = self._connection, self._tenant
         with transaction(connection):
-            (incoming,) = connection.execute("SELECT count(*) FROM temp.incoming").fetchone()
+            (incoming,) = connection.execute("SELECT count(*) FROM incoming").fetchone()
             (known,) = connection.execute(_KNOWN, (tenant,)).fetchone()
             swapped = 0
             if known and "iccid" in self._columns:
@@ -97,18 +101,18 @@ class RowWriter:
             if "msisdn" in self._columns:
                 swapped += self._note_swaps(_MSISDN_MOVED, Identity.IMSI_OF_MSISDN)
             written = connection.execute(self._upsert, (tenant,)).rowcount
-            connection.execute("DELETE FROM temp.incoming")
+            connection.execute("DELETE FROM incoming")
         result.added += incoming - known
         result.changed += written - (incoming - known)
         result.swapped += swapped
 
     def _note_swaps(self, sql: str, kind: Identity) -> int:
-        values = {"tenant": self._tenant, "kind": int(kind), "now": self._now}
+        values = (self._tenant, int(kind), self._now, *[self._tenant] * (sql.count("?") - 3))
         return self._connection.execute(sql, values).rowcount
 
 
 def import_subscribers(
-    connection: sqlite3.Connection,
+    connection: OperatorDatabase,
     file: SubscriberFile,
     tenant: str,
     *,
@@ -128,7 +132,7 @@ def import_subscribers(
         progress: called with the number of the last line that was read, now and then.
 
     Raises:
-        sqlite3.Error: the batch at hand was not applied; those before were.
+        sqlite3.Error, psycopg.Error: the batch at hand was not applied; those before were.
     """
     result = Imported()
     writer = RowWriter(connection, tenant, file.columns, now)
@@ -139,7 +143,7 @@ def import_subscribers(
         progress(line)
     if all_or_nothing:
         if result.bad:
-            connection.execute("DELETE FROM temp.incoming")
+            connection.execute("DELETE FROM incoming")
             result.rows = 0
         else:
             writer.apply(result)
@@ -169,25 +173,35 @@ def _batches(
 # Correlated, not joined: for a join SQLite 3.38 and later reads the whole tenant into a Bloom
 # filter, at 0.1 s a batch.
 _KNOWN: Final = (
-    "SELECT count(*) FROM temp.incoming i WHERE EXISTS"
+    "SELECT count(*) FROM incoming i WHERE EXISTS"
     " (SELECT 1 FROM subscribers s WHERE s.tenant = ? AND s.imsi = i.imsi)"
 )
 _ICCID_CHANGED: Final = (
     "INSERT INTO identity_changes (tenant, kind, subject, at, old, new)"
-    " SELECT :tenant, :kind, imsi, :now, old, new FROM (SELECT i.imsi, i.iccid AS new,"
-    " (SELECT s.iccid FROM subscribers s WHERE s.tenant = :tenant AND s.imsi = i.imsi) AS old"
-    " FROM temp.incoming i) moved WHERE old <> '' AND old <> new ON CONFLICT DO NOTHING"
+    " SELECT ?, ?, imsi, ?, old, new FROM (SELECT i.imsi, i.iccid AS new,"
+    " (SELECT s.iccid FROM subscribers s WHERE s.tenant = ? AND s.imsi = i.imsi) AS old"
+    " FROM incoming i) moved WHERE old <> '' AND old <> new ON CONFLICT DO NOTHING"
 )
 # The number is another subscription's now, and was not this one's already.
 _MSISDN_MOVED: Final = (
     "INSERT INTO identity_changes (tenant, kind, subject, at, old, new)"
-    " SELECT :tenant, :kind, msisdn, :now, old, imsi FROM (SELECT i.imsi, i.msisdn,"
-    " (SELECT min(o.imsi) FROM subscribers o WHERE o.tenant = :tenant AND o.msisdn = i.msisdn"
+    " SELECT ?, ?, msisdn, ?, old, imsi FROM (SELECT i.imsi, i.msisdn,"
+    " (SELECT min(o.imsi) FROM subscribers o WHERE o.tenant = ? AND o.msisdn = i.msisdn"
     " AND o.imsi <> i.imsi) AS old,"
-    " (SELECT s.msisdn FROM subscribers s WHERE s.tenant = :tenant AND s.imsi = i.imsi) AS own"
-    " FROM temp.incoming i WHERE i.msisdn <> '') moved"
+    " (SELECT s.msisdn FROM subscribers s WHERE s.tenant = ? AND s.imsi = i.imsi) AS own"
+    " FROM incoming i WHERE i.msisdn <> '') moved"
     " WHERE old IS NOT NULL AND (own IS NULL OR own <> msisdn) ON CONFLICT DO NOTHING"
 )
+
+
+def _insert(columns: Sequence[str], rows: int) -> str:
+    """Put so many rows beside the database."""
+    row = f"({', '.join('?' * len(columns))})"
+    sets = ", ".join(f"{name} = excluded.{name}" for name in columns if name != "imsi")
+    return (
+        f"INSERT INTO incoming ({', '.join(columns)}) VALUES {', '.join([row] * rows)}"  # noqa: S608
+        f" ON CONFLICT (imsi) DO UPDATE SET {sets}"
+    )
 
 
 def _upsert(given: Sequence[str]) -> str:
@@ -203,6 +217,6 @@ def _upsert(given: Sequence[str]) -> str:
     differs = " OR ".join(f"subscribers.{name} <> excluded.{name}" for name in changeable)
     return (
         f"INSERT INTO subscribers ({', '.join(SUBSCRIBER_COLUMNS)})"  # noqa: S608 - our names
-        f" SELECT ?, {', '.join(values)} FROM temp.incoming i WHERE true"
+        f" SELECT ?, {', '.join(values)} FROM incoming i WHERE true"
         f" ON CONFLICT (tenant, imsi) DO UPDATE SET {', '.join(sets)} WHERE {differs}"
     )

@@ -10,6 +10,7 @@ from functools import cache
 from typing import Any, Final
 
 from actors.store.records import NewToken, Token, app_scope
+from actors.store.sql import Database
 from actors.store.tokens import OWNER_OCTETS
 
 SWEPT_ROWS: Final = 2_000  # looked at in one go: 0.5 ms
@@ -21,6 +22,38 @@ FIND_BY_HASH: Final = (
     " revoked, generation, diameter_session_id, previous_method, previous_issued, previous_until,"
     " issued, previous_revoked, previous_generation, previous_session"
     " FROM tokens WHERE owner = ? AND tenant = ?"
+)
+
+TOKEN_COLUMNS: Final = (
+    f"owner, {', '.join(_OWNER)}, method, token_hash, issued, valid_until, generation,"
+    " diameter_session_id, previous_until, revoked"
+)
+VALUE_TYPES: Final = "ittttttbiiibi"
+ROW: Final = f"({', '.join('?' * len(VALUE_TYPES))}, 0)"
+REPLACE: Final = (
+    "ON CONFLICT (owner) DO UPDATE SET"
+    " previous_method = tokens.method, previous_hash = tokens.token_hash,"
+    " previous_issued = tokens.issued, previous_until = CASE WHEN tokens.valid_until <"
+    " excluded.previous_until THEN tokens.valid_until ELSE excluded.previous_until END,"
+    " previous_revoked = tokens.revoked, previous_generation = tokens.generation,"
+    " previous_session = tokens.diameter_session_id,"
+    " method = excluded.method, token_hash = excluded.token_hash, issued = excluded.issued,"
+    " valid_until = excluded.valid_until, revoked = 0, generation = excluded.generation,"
+    " diameter_session_id = excluded.diameter_session_id"
+)
+SAME_OWNER: Final = " AND ".join(f"tokens.{name} = excluded.{name}" for name in _OWNER)
+SAME_KEY: Final = "two owners of tokens have the same key"
+# The current token and the one before it; the values are: when, the tenant, whose.
+REVOKE_SUBSCRIBER: Final = (
+    "UPDATE tokens SET revoked = ? WHERE tenant = ? AND imsi = ? AND revoked = 0",
+    "UPDATE tokens SET previous_revoked = ? WHERE tenant = ? AND imsi = ? AND previous_revoked = 0",
+)
+REVOKE_SESSION: Final = (
+    "UPDATE tokens SET revoked = CASE WHEN revoked = 0 THEN ? ELSE revoked END"
+    " WHERE tenant = ? AND diameter_session_id = ?",
+    "UPDATE tokens SET previous_revoked ="
+    " CASE WHEN previous_revoked = 0 THEN ? ELSE previous_revoked END"
+    " WHERE tenant = ? AND previous_session = ?",
 )
 
 
@@ -38,12 +71,18 @@ def token_of(row: Sequence[Any], hashed: bytes) -> Token | None:
     return None
 
 
-def put_tokens(connection: sqlite3.Connection, tokens: Sequence[NewToken]) -> None:
+def put_tokens(connection: Database, tokens: Sequence[NewToken]) -> None:
     """Put each token in its owner's row, where the one that was there becomes the previous one.
 
     Raises:
         sqlite3.IntegrityError: a row belongs to somebody else.
     """
+    if connection.execute(_upsert(len(tokens)), token_values(tokens)).rowcount != len(tokens):
+        raise sqlite3.IntegrityError(SAME_KEY)
+
+
+def token_values(tokens: Sequence[NewToken]) -> list[object]:
+    """The values of a statement that puts tokens, `VALUE_TYPES` for each."""
     values: list[object] = []
     for token in tokens:
         owner, hashed = split_hash(token.token_hash)
@@ -62,70 +101,30 @@ def put_tokens(connection: sqlite3.Connection, tokens: Sequence[NewToken]) -> No
             token.diameter_session_id,
             token.issued + token.grace_seconds,
         )
-    if connection.execute(_upsert(len(tokens)), values).rowcount != len(tokens):
-        raise sqlite3.IntegrityError("two owners of tokens have the same key")
+    return values
 
 
 @cache
 def _upsert(rows: int) -> str:
     """The statement for so many tokens. `previous_until` of a new row is the end of the grace."""
-    row = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?)"
-    same = " AND ".join(f"tokens.{name} = excluded.{name}" for name in _OWNER)
-    return (
-        f"INSERT INTO tokens (owner, {', '.join(_OWNER)}, method, token_hash, issued, valid_until,"  # noqa: S608
-        " revoked, generation, diameter_session_id, previous_until)"
-        f" VALUES {', '.join([row] * rows)} ON CONFLICT (owner) DO UPDATE SET"
-        " previous_method = tokens.method, previous_hash = tokens.token_hash,"
-        " previous_issued = tokens.issued, previous_until = CASE WHEN tokens.valid_until <"
-        " excluded.previous_until THEN tokens.valid_until ELSE excluded.previous_until END,"
-        " previous_revoked = tokens.revoked, previous_generation = tokens.generation,"
-        " previous_session = tokens.diameter_session_id,"
-        " method = excluded.method, token_hash = excluded.token_hash, issued = excluded.issued,"
-        " valid_until = excluded.valid_until, revoked = 0, generation = excluded.generation,"
-        f" diameter_session_id = excluded.diameter_session_id WHERE {same}"
-    )
+    values = f"VALUES {', '.join([ROW] * rows)}"
+    return f"INSERT INTO tokens ({TOKEN_COLUMNS}) {values} {REPLACE} WHERE {SAME_OWNER}"
 
 
-def revoke_subscriber(connection: sqlite3.Connection, tenant: str, imsi: str, at: int) -> int:
+def revoke_subscriber(connection: Database, tenant: str, imsi: str, at: int) -> int:
     """Mark all tokens of a subscriber; how many there were."""
-    return _revoke(connection, at, "tenant = ? AND imsi = ?", (tenant, imsi)) + _revoke_previous(
-        connection, at, "tenant = ? AND imsi = ?", (tenant, imsi)
-    )
+    values = (at, tenant, imsi)
+    return sum(connection.execute(sql, values).rowcount for sql in REVOKE_SUBSCRIBER)
 
 
-def revoke_session(connection: sqlite3.Connection, tenant: str, session: bytes, at: int) -> int:
+def revoke_session(connection: Database, tenant: str, session: bytes, at: int) -> int:
     """Mark the tokens that a Diameter session led to.
 
     Returns:
         How many there are, also those that were revoked before: who asks again is told the same.
     """
-    current = connection.execute(
-        "UPDATE tokens SET revoked = iif(revoked = 0, ?, revoked)"
-        " WHERE tenant = ? AND diameter_session_id = ?",
-        (at, tenant, session),
-    )
-    previous = connection.execute(
-        "UPDATE tokens SET previous_revoked = iif(previous_revoked = 0, ?, previous_revoked)"
-        " WHERE tenant = ? AND previous_session = ?",
-        (at, tenant, session),
-    )
-    return current.rowcount + previous.rowcount
-
-
-def _revoke(connection: sqlite3.Connection, at: int, which: str, values: tuple[object, ...]) -> int:
-    return connection.execute(
-        f"UPDATE tokens SET revoked = ? WHERE {which} AND revoked = 0",  # noqa: S608 - our text
-        (at, *values),
-    ).rowcount
-
-
-def _revoke_previous(
-    connection: sqlite3.Connection, at: int, which: str, values: tuple[object, ...]
-) -> int:
-    return connection.execute(
-        f"UPDATE tokens SET previous_revoked = ? WHERE {which} AND previous_revoked = 0",  # noqa: S608
-        (at, *values),
-    ).rowcount
+    values = (at, tenant, session)
+    return sum(connection.execute(sql, values).rowcount for sql in REVOKE_SESSION)
 
 
 class Sweeper:
@@ -138,7 +137,7 @@ class Sweeper:
         self._after = -1
         self._swept_at = 0
 
-    def sweep(self, connection: sqlite3.Connection, now: int) -> None:
+    def sweep(self, connection: Database, now: int) -> None:
         """Do the next stretch, unless this second had one; inside a transaction."""
         if now == self._swept_at:
             return

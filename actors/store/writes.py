@@ -1,15 +1,16 @@
 """The operations that change tokens, devices and registrations; they run in the database thread.
 
-Each is one function of (connection, record or records), inside the transaction of its batch.
+Each is one function of (connection, record or records), inside the transaction of its batch. What
+PostgreSQL does of the same is `actors/store/postgres/operations.py`.
 """
 
-import sqlite3
 from collections.abc import Sequence
 from functools import cache
 from typing import Final
 
 from actors.store.devices import SEEN_SECONDS, see_device
 from actors.store.records import NewToken, NotificationAction, Registration, RegistrationStatus
+from actors.store.sql import Database
 from actors.store.store import TokenSuperseded
 from actors.store.token_rows import put_tokens, revoke_session, revoke_subscriber
 
@@ -23,17 +24,35 @@ __all__ = [
     "save_tokens",
 ]
 
+BUMP_GENERATION: Final = (
+    "UPDATE subscribers SET token_generation = token_generation + 1"
+    " WHERE tenant = ? AND imsi = ? RETURNING token_generation"
+)
+END_REGISTRATION: Final = (
+    "DELETE FROM registrations"
+    " WHERE tenant = ? AND imsi = ? AND terminal_id = ? AND app = ? AND app_name = ?"
+)
+REGISTER: Final = (
+    "INSERT INTO registrations (tenant, imsi, terminal_id, app, app_name, action, push_token,"
+    " registered) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+    " ON CONFLICT (tenant, imsi, terminal_id, app, app_name) DO UPDATE SET"
+    " action = excluded.action, push_token = excluded.push_token, registered = excluded.registered"
+    " WHERE registrations.action <> excluded.action"
+    " OR registrations.push_token <> excluded.push_token"
+)
+REGISTERED_APPS: Final = (
+    "SELECT app FROM registrations WHERE tenant = ? AND imsi = ? AND terminal_id = ?"
+    " AND app_name = ? AND action = ? AND push_token = ?"
+)
 AT_ONCE: Final = 64  # tokens in one statement; as many statements are kept prepared
 
 
-def save_token(connection: sqlite3.Connection, token: NewToken) -> TokenSuperseded | None:
+def save_token(connection: Database, token: NewToken) -> TokenSuperseded | None:
     """Keep a token and its device, and let the token that it replaces end after the grace."""
     return save_tokens(connection, (token,))[0]
 
 
-def save_tokens(
-    connection: sqlite3.Connection, tokens: Sequence[NewToken]
-) -> list[TokenSuperseded | None]:
+def save_tokens(connection: Database, tokens: Sequence[NewToken]) -> list[TokenSuperseded | None]:
     """Do the same for many, in their order; the results in that order too."""
     results: list[TokenSuperseded | None] = []
     for begin in range(0, len(tokens), AT_ONCE):
@@ -41,9 +60,7 @@ def save_tokens(
     return results
 
 
-def _save_some(
-    connection: sqlite3.Connection, tokens: Sequence[NewToken]
-) -> list[TokenSuperseded | None]:
+def _save_some(connection: Database, tokens: Sequence[NewToken]) -> list[TokenSuperseded | None]:
     special = _special(connection, tokens)
     results: list[TokenSuperseded | None] = [None] * len(tokens)
     if not special:
@@ -63,11 +80,17 @@ def _save_some(
     return results
 
 
-def _special(connection: sqlite3.Connection, tokens: Sequence[NewToken]) -> dict[int, bool]:
+def _special(connection: Database, tokens: Sequence[NewToken]) -> dict[int, bool]:
     """The few that need more than to be kept, by position; whether it is superseded.
 
     The others have the device that was the card's last one, unchanged and seen lately.
     """
+    rows = connection.execute(which_are_special(len(tokens)), asked_values(tokens)).fetchall()
+    return {at: bool(superseded) for at, superseded in rows}
+
+
+def asked_values(tokens: Sequence[NewToken]) -> list[object]:
+    """The values of `which_are_special`, in its order."""
     values: list[object] = []
     for at, token in enumerate(tokens):
         values += (
@@ -81,12 +104,11 @@ def _special(connection: sqlite3.Connection, tokens: Sequence[NewToken]) -> dict
             token.terminal_sw_version,
             token.issued - SEEN_SECONDS,
         )
-    rows = connection.execute(_which_are_special(len(tokens)), values).fetchall()
-    return {at: bool(superseded) for at, superseded in rows}
+    return values
 
 
 @cache
-def _which_are_special(rows: int) -> str:
+def which_are_special(rows: int) -> str:
     """One question for so many tokens, because the answer is nearly always: none."""
     row = "(?, ?, ?, ?, ?, ?, ?, ?, ?)"
     return (
@@ -103,60 +125,41 @@ def _which_are_special(rows: int) -> str:
     )
 
 
-def register(connection: sqlite3.Connection, wish: Registration) -> RegistrationStatus:
+def register(connection: Database, wish: Registration) -> RegistrationStatus:
     """Register, change or end the notifications of each application."""
     if wish.action == NotificationAction.DISABLE:
-        connection.executemany(
-            "DELETE FROM registrations"
-            " WHERE tenant = ? AND imsi = ? AND terminal_id = ? AND app = ? AND app_name = ?",
-            registration_keys(wish),
-        )
+        connection.executemany(END_REGISTRATION, registration_keys(wish))
         return RegistrationStatus.SUCCESS
-    if already_registered(connection, wish):
-        return RegistrationStatus.DUPLICATE
-    connection.executemany(
-        "INSERT INTO registrations (tenant, imsi, terminal_id, app, app_name, action, push_token,"
-        " registered) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-        " ON CONFLICT (tenant, imsi, terminal_id, app, app_name) DO UPDATE SET"
-        " action = excluded.action, push_token = excluded.push_token,"
-        " registered = excluded.registered",
-        [(*key, wish.action, wish.push_token, wish.at) for key in registration_keys(wish)],
-    )
-    return RegistrationStatus.SUCCESS
+    rows = [(*key, wish.action, wish.push_token, wish.at) for key in registration_keys(wish)]
+    changed = connection.executemany(REGISTER, rows).rowcount
+    return RegistrationStatus.SUCCESS if changed else RegistrationStatus.DUPLICATE
 
 
-def already_registered(connection: sqlite3.Connection, wish: Registration) -> bool:
+def already_registered(connection: Database, wish: Registration) -> bool:
     """Whether every application has this very registration."""
-    return all(
-        connection.execute(
-            "SELECT action, push_token FROM registrations"
-            " WHERE tenant = ? AND imsi = ? AND terminal_id = ? AND app = ? AND app_name = ?",
-            key,
-        ).fetchone()
-        == (wish.action, wish.push_token)
-        for key in registration_keys(wish)
-    )
+    rows = connection.execute(REGISTERED_APPS, registered_values(wish)).fetchall()
+    return {app for (app,) in rows}.issuperset(wish.apps)
+
+
+def registered_values(wish: Registration) -> tuple[object, ...]:
+    """The values of `REGISTERED_APPS`."""
+    owner = (wish.tenant, wish.imsi, wish.terminal_id, wish.app_name)
+    return (*owner, wish.action, wish.push_token)
 
 
 def registration_keys(wish: Registration) -> list[tuple[str, ...]]:
-    """The keys of the rows, one for each application."""
-    return [(wish.tenant, wish.imsi, wish.terminal_id, app, wish.app_name) for app in wish.apps]
+    """The keys of the rows, one for each application, in one order for everybody."""
+    apps = sorted(set(wish.apps))
+    return [(wish.tenant, wish.imsi, wish.terminal_id, app, wish.app_name) for app in apps]
 
 
-def revoke_tokens(connection: sqlite3.Connection, tenant: str, imsi: str, at: int) -> int:
+def revoke_tokens(connection: Database, tenant: str, imsi: str, at: int) -> int:
     """Revoke a subscriber's tokens, and those that are being issued; how many there were."""
     bump_generation(connection, tenant, imsi)
     return revoke_subscriber(connection, tenant, imsi, at)
 
 
-def bump_generation(connection: sqlite3.Connection, tenant: str, imsi: str) -> int:
+def bump_generation(connection: Database, tenant: str, imsi: str) -> int:
     """Void every token of a subscriber; the new generation, 0 for a stranger."""
-    connection.execute(
-        "UPDATE subscribers SET token_generation = token_generation + 1"
-        " WHERE tenant = ? AND imsi = ?",
-        (tenant, imsi),
-    )
-    row = connection.execute(
-        "SELECT token_generation FROM subscribers WHERE tenant = ? AND imsi = ?", (tenant, imsi)
-    ).fetchone()
-    return int(row[0]) if row else 0
+    rows = connection.execute(BUMP_GENERATION, (tenant, imsi)).fetchall()
+    return int(rows[0][0]) if rows else 0

@@ -118,6 +118,10 @@ def test_every_mistake_of_a_file_is_told_at_once(tmp_path: Path) -> None:
     [
         ("[diameter]\n", "is not TOML"),
         ("[sessions]\nanswer-seconds = 6\n", "diameter.exchange-seconds: must be less than"),
+        ("[store]\npostgres = '/run/postgresql'\n", "store.postgres: a connection string is like"),
+        ("[store]\npostgres-owner = 'host=a'\n", "store.postgres-owner: is of no use without"),
+        ("[store]\nanswer-seconds = 12\n", "store.answer-seconds: must be less than sessions"),
+        ("[store]\nstatement-seconds = 5\n", "store.statement-seconds: must be less than store"),
         ("[management]\nlisten = '127.0.0.1:8443'\n", "management.listen: 127.0.0.1:8443 is taken"),
         ("[device]\nlisten = []\n", "device.listen: at least one address"),
         ("[device]\nlisten = 'a:1'\n", "device.listen: a list is expected"),

@@ -8,8 +8,9 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from actors.store.database import open_database, transaction
+from actors.store.database import open_database
 from actors.store.records import NewToken
+from actors.store.sql import transaction
 from actors.store.writes import save_token
 from node.cli_data import check_config, plans, subscribers, tenants, tokens
 

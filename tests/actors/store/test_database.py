@@ -5,16 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from actors.store import database
+from actors.store import database, schema
 from actors.store.database import (
     DatabaseRefused,
     connect,
-    migrations,
     open_database,
     schema_version,
-    statements,
-    transaction,
 )
+from actors.store.schema import Engine, migrations, statements
+from actors.store.sql import transaction
 
 
 def tables(connection: sqlite3.Connection) -> set[str]:
@@ -45,8 +44,15 @@ def test_opening_again_changes_nothing(tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
-def test_migrations_are_numbered_without_gaps() -> None:
-    assert [step.version for step in migrations()] == list(range(1, len(migrations()) + 1))
+@pytest.mark.parametrize("engine", list(Engine))
+def test_migrations_are_numbered_without_gaps(engine: Engine) -> None:
+    steps = migrations(engine)
+    assert [step.version for step in steps] == list(range(1, len(steps) + 1))
+
+
+def test_the_first_step_is_the_one_that_databases_have() -> None:
+    # A digest that changes shuts every existing database out.
+    assert migrations()[0].digest.startswith("d0e428f7dc1756b0")
 
 
 def test_a_later_step_is_applied_to_an_older_database(
@@ -56,7 +62,7 @@ def test_a_later_step_is_applied_to_an_older_database(
     open_database(path).close()
     steps = tmp_path / "steps"
     steps.mkdir()
-    for file in database.MIGRATIONS.glob("*.sql"):
+    for file in schema.MIGRATIONS.glob("*.sql"):
         (steps / file.name).write_text(file.read_text())
     last = migrations()[-1].version
     (steps / f"{last + 1:04}_more.sql").write_text(
@@ -64,7 +70,7 @@ def test_a_later_step_is_applied_to_an_older_database(
         "INSERT INTO more VALUES ('x;\ny');\n"
     )
     (steps / "README.md").write_text("not a step")
-    monkeypatch.setattr(database, "MIGRATIONS", steps)
+    monkeypatch.setattr(schema, "MIGRATIONS", steps)
     connection = open_database(path)
     assert schema_version(connection) == last + 1
     assert connection.execute("SELECT a FROM more").fetchall() == [("x;\ny",)]
@@ -78,7 +84,7 @@ def test_a_step_that_fails_leaves_the_schema_as_it_was(
     steps.mkdir()
     (steps / "0001_one.sql").write_text("CREATE TABLE one (a TEXT);")
     (steps / "0002_two.sql").write_text("CREATE TABLE two (a TEXT);\nCREATE TABLE one (a TEXT);")
-    monkeypatch.setattr(database, "MIGRATIONS", steps)
+    monkeypatch.setattr(schema, "MIGRATIONS", steps)
     with pytest.raises(DatabaseRefused, match="one already exists"):
         open_database(tmp_path / "node.db")
     connection = connect(tmp_path / "node.db", busy_seconds=1)
@@ -91,7 +97,7 @@ def test_a_step_that_changed_after_it_was_applied_is_refused(
 ) -> None:
     steps = tmp_path / "steps"
     steps.mkdir()
-    monkeypatch.setattr(database, "MIGRATIONS", steps)
+    monkeypatch.setattr(schema, "MIGRATIONS", steps)
     step = steps / "0001_one.sql"
     step.write_text("CREATE TABLE one (a TEXT);")
     open_database(tmp_path / "node.db").close()

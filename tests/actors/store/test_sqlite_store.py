@@ -11,7 +11,7 @@ import pytest
 import trio
 
 from actors.backends.bss import Boost, DataPlan, Plan, Subscriber, SubscriberStatus
-from actors.store.database import DatabaseRefused, open_database, transaction
+from actors.store.database import DatabaseRefused, open_database
 from actors.store.devices import MAX_DEVICES
 from actors.store.plans import put_plans
 from actors.store.records import (
@@ -22,6 +22,7 @@ from actors.store.records import (
     RegistrationStatus,
     Token,
 )
+from actors.store.sql import transaction
 from actors.store.sqlite import SqliteStore
 from actors.store.store import Store, StoreUnavailable, TokenSuperseded
 from actors.store.subscriber_rows import SUBSCRIBER_COLUMNS, row_of
