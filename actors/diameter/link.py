@@ -112,7 +112,7 @@ class Link:
     Attributes:
         open: the connection that carries messages; None unless the state is I-Open or R-Open.
         capabilities: of its last CER or CEA.
-        last_received: seconds on the Trio clock.
+        last_received: when a message came last, in seconds on the Trio clock.
         last_error: why the last connection or attempt ended; empty when all is well.
         malformed, stray: messages that could not be read, or that meant nothing.
         closed: set while there is no connection, nor any attempt.
@@ -137,6 +137,7 @@ class Link:
         self._candidate: Connection | None = None
         self._cer: Message | None = None
         self._elect = False
+        self._dwr: int | None = None  # Hop-by-Hop Identifier of ours that waits for its DWA
         self._limit: Timer | None = None  # of the CEA, or of the DPA
         self._orderly = False
         self._cause = numbers.REBOOTING
@@ -223,6 +224,7 @@ class Link:
         """Send a Device-Watchdog-Request."""
         if self.open is not None:
             identifiers = self.open.hop_by_hop.next(), self._context.end_to_end.next()
+            self._dwr = identifiers[0]
             self.open.queue(messages.build_dwr(self._context.origin, *identifiers))
 
     def shut(self) -> None:
@@ -265,11 +267,14 @@ class Link:
 
     def receive(self, connection: Connection, data: bytes) -> None:
         """Handle everything that one read brought. Never raises."""
-        self.last_received = trio.current_time()
-        if self.open is not None:
-            self._owner.link_heard()
         try:
-            for raw in connection.framer.cut(data):
+            raws = connection.framer.cut(data)
+            if raws:
+                # RFC 3539 §3.4.1 [2]: a message shows life; octets that never make one do not.
+                self.last_received = trio.current_time()
+                if self.open is not None:
+                    self._owner.link_heard()
+            for raw in raws:
                 if connection.closed:
                     return
                 self._take(connection, raw)
@@ -305,8 +310,12 @@ class Link:
         elif message.command == numbers.DEVICE_WATCHDOG:
             if message.is_request:
                 self.happen(Event.I_RCV_DWR if initiated else Event.R_RCV_DWR, message)
-            else:
+            elif message.hop_by_hop == self._dwr:
+                self._dwr = None
                 self.happen(Event.I_RCV_DWA if initiated else Event.R_RCV_DWA, message)
+            else:
+                # RFC 3539 §3.4.1 [5]: three watchdogs "sent and responded to"; this is no response.
+                self.stray += 1
         elif message.is_request:
             self._orderly = True
             self._cause = message.i32(d.DISCONNECT_CAUSE) or numbers.REBOOTING

@@ -138,7 +138,7 @@ class Peer:
 
     @property
     def last_received(self) -> float:
-        """When anything came, in seconds on the Trio clock."""
+        """When a message came last, in seconds on the Trio clock."""
         return self._link.last_received
 
     def request(
