@@ -27,7 +27,8 @@ class EapProfile:
     service_selection: str = ""
 
 
-class EapRequest(Struct, gc=False):
+@dataclass(slots=True)
+class EapRequest:
     """One round of an EAP conversation. Octet strings; nothing in it is a secret key.
 
     Attributes:
@@ -56,7 +57,8 @@ class EapRequest(Struct, gc=False):
         return f"EapRequest({self.profile.application}, {self.session_id!r})"
 
 
-class EapAnswer(Struct, gc=False):
+@dataclass(slots=True)
+class EapAnswer:
     """A DEA, whatever its result.
 
     Attributes:
@@ -111,7 +113,8 @@ class NoAnswerReason(Enum):
     MALFORMED_ANSWER = "malformed answer"  # a DEA came, and cannot be read
 
 
-class NoAnswer(Struct, gc=False):
+@dataclass(slots=True)
+class NoAnswer:
     """No DEA will come.
 
     Attributes:
