@@ -109,6 +109,10 @@ class Admission:
         if self._pace.round(now):
             self._shares.judge()
 
+    def caught_up(self, began: float, now: float) -> None:
+        """A round took all the input that there was when it began."""
+        self._pace.caught_up(began, now)
+
     def drained(self) -> None:
         """The reactor found nothing more to read."""
         self._pace.drained()

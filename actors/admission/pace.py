@@ -1,10 +1,11 @@
 """The pace at which work may begin, found by whether the loop still catches up with its input.
 
 The signal is CoDel's (RFC 8289 §3: a standing queue, not a burst): did the reactor, in a whole
-interval and over several rounds, never once find nothing to read? Then what came waited longer than
-the interval. It costs two attribute writes a round and no clock; a long step alone, such as a
+interval and over several rounds, never once take all the input there was? Then what came waited
+longer than the interval. It costs two calls a round and no clock; a long step alone, such as a
 garbage collection, is one round and no congestion. CPU use would be no signal: on a shared core it
-says nothing of waiting.
+says nothing of waiting, and a busy loop may have the shortest of queues. Once work is limited, the
+aim is stricter: the sockets are to be found empty again and again.
 
 The answer is a rate of work (additive growth, multiplicative decrease, as TCP's) behind one bucket.
 The classes share it by water marks, as trunk reservation does in a switch: what is shed first may
@@ -61,10 +62,10 @@ class Pace:
         onsets: how often limiting began.
     """
 
-    __slots__ = ("_begun", "_busy_since", "_congested_since", "_drained", "_drains", "_filled_at",
-                 "_interval", "_judged_at", "_level", "_polite", "_refused", "_refused_at",
-                 "_rounds", "_spent_rate", "limiting", "onsets", "rate",
-                 "refused_share")  # fmt: skip
+    __slots__ = ("_begun", "_busy_since", "_catches", "_caught_up_at", "_congested_since",
+                 "_drained", "_drains", "_filled_at", "_interval", "_judged_at", "_level",
+                 "_polite", "_refused", "_refused_at", "_rounds", "_spent_rate", "limiting",
+                 "onsets", "rate", "refused_share")  # fmt: skip
 
     def __init__(self, interval: float) -> None:
         """Begin without limits.
@@ -78,8 +79,8 @@ class Pace:
         self.refused_share = 0.0
         self.onsets = 0
         self._drained = True  # the last look at the sockets found nothing
-        self._drains = self._rounds = 0
-        self._busy_since = self._judged_at = 0.0
+        self._drains = self._catches = self._rounds = 0
+        self._busy_since = self._caught_up_at = self._judged_at = 0.0
         self._congested_since = math.inf  # without an interval in between that was not
         self._begun = self._refused = 0.0  # work of this interval
         self._spent_rate = 0.0
@@ -96,12 +97,22 @@ class Pace:
         """The reactor has input to work off; whether an interval was judged."""
         if self._drained:
             self._drained = False
-            self._busy_since = now
+            self._busy_since = self._caught_up_at = now
         self._rounds += 1
         if now - self._judged_at < self._interval:
             return False
         self._judge(now)
         return True
+
+    def caught_up(self, began: float, now: float) -> None:
+        """A round took all the input that there was when it began.
+
+        Args:
+            began: that moment: what came since then has waited no longer.
+        """
+        if now - began < self._interval:
+            self._catches += 1
+            self._caught_up_at = now
 
     def drained(self) -> None:
         """The reactor found nothing more to read."""
@@ -114,7 +125,9 @@ class Pace:
         Before anything is limited: a burst then waits in the kernel's queue, where it costs
         nothing, and if it turns out to be more than a burst, it is closed quickly.
         """
-        return not self._drained and not self.limiting and now - self._busy_since > self._interval
+        if self._drained or self.limiting:
+            return False
+        return now - self._caught_up_at > self._interval
 
     # --- what wants to begin ----------------------------------------------------------------------
 
@@ -168,7 +181,8 @@ class Pace:
     def _judge(self, now: float) -> None:
         """An interval is over: slower or faster."""
         seconds = now - self._judged_at
-        congested = not self._drains and not self._drained and self._rounds >= ROUNDS
+        standing = not self._drains and not self._drained and self._rounds >= ROUNDS
+        congested = standing and (self.limiting or not self._catches)
         if not congested:
             self._congested_since = math.inf
         elif math.isinf(self._congested_since):
@@ -188,7 +202,7 @@ class Pace:
         else:
             self._speed_up(now)
         self._judged_at = now
-        self._drains = self._rounds = 0
+        self._drains = self._catches = self._rounds = 0
         self._begun = self._refused = 0.0
 
     def _begin_limiting(self, now: float) -> None:

@@ -26,6 +26,9 @@ class Gate(Protocol):
     def round(self, now: float) -> None:
         """The reactor has input to work off."""
 
+    def caught_up(self, began: float, now: float) -> None:
+        """A round of the reactor took all the input that there was when it began."""
+
     def drained(self) -> None:
         """The reactor found nothing more to read."""
 
@@ -44,6 +47,9 @@ class OpenGate:
     wants_host = False
 
     def round(self, now: float) -> None:
+        """Nothing to note."""
+
+    def caught_up(self, began: float, now: float) -> None:
         """Nothing to note."""
 
     def drained(self) -> None:

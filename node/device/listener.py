@@ -129,12 +129,17 @@ class DeviceListener:
                 connection = by_descriptor.get(descriptor)
                 if connection is not None:
                     step(connection, now)
+            all_taken = len(ready) < EVENTS
             if len(knocking) == len(ready) or not gate.holds(now):
                 for descriptor in knocking:
                     if descriptor in listening:
-                        listening.accept(descriptor, now)
+                        all_taken &= listening.accept(descriptor, now)
+            elif knocking:
+                all_taken = False
             turn.end()
-            now = trio.current_time()
+            round_began, now = now, trio.current_time()
+            if all_taken:
+                gate.caught_up(round_began, now)
             if now - began > REACT_SECONDS:
                 break
         if not epoll.poll(0, 1):

@@ -40,25 +40,26 @@ class ListeningSockets:
     def __contains__(self, descriptor: int) -> bool:
         return descriptor in self._sockets
 
-    def accept(self, descriptor: int, now: float) -> None:
-        """Take the waiting connections of one socket, up to a limit."""
+    def accept(self, descriptor: int, now: float) -> bool:
+        """Take the waiting connections of one socket, up to a limit; whether none is left."""
         listening = self._sockets[descriptor]
         for _ in range(ACCEPTS):
             limit = self._connections.no_room(now)
             if limit:
                 self._pause(limit)
-                return
+                return False
             try:
                 connected, address = listening.accept()
             except BlockingIOError:
-                return
+                return True
             except OSError as error:
                 if error.errno in _EXHAUSTED:
                     self._pause("descriptors")
-                    return
+                    return False
                 continue  # that one died in the queue
             if lets_in(self._connections.gate, connected, address[0], now):
                 self._connections.welcome(connected, address[0], now)
+        return False
 
     def close(self, now: float) -> None:
         """Stop listening; connections that wait in the kernel's queue are taken first."""

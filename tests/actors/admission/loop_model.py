@@ -72,13 +72,15 @@ class LoopModel:
                 continue
             if self.pace is not None:
                 self.pace.round(self.now)
-            steps = min(EVENTS, len(self._ready))
+            began, steps = self.now, min(EVENTS, len(self._ready))
             for _ in range(steps):
                 self._step(outcome, counted)
             if steps and self.pace is not None and self.pace.holds(self.now):
                 continue
             for _ in range(min(ACCEPTS, len(self._queue))):
                 self._accept(outcome, counted)
+            if self.pace is not None and steps < EVENTS and not self._queue:
+                self.pace.caught_up(began, self.now)
         return outcome
 
     def _takes(self, work: Work) -> bool:

@@ -43,6 +43,18 @@ def test_nothing_is_limited_as_long_as_the_loop_catches_up() -> None:
     assert math.isinf(pace.rate)
 
 
+def test_a_busy_loop_that_takes_all_input_in_each_round_is_not_congested() -> None:
+    """A few connections that always have something to say: a closed loop of clients."""
+    pace = Pace(INTERVAL)
+    for step in range(1, 2_000):
+        now = step * 0.01
+        pace.round(now)
+        pace.caught_up(now, now + 0.009)
+        assert pace.takes(Work.CONNECTION, now)
+        assert not pace.holds(now)
+    assert not pace.limiting
+
+
 def test_one_long_step_is_no_congestion() -> None:
     """A garbage collection, or another process on the same core."""
     pace = Pace(INTERVAL)
@@ -149,8 +161,8 @@ def test_above_its_capacity_the_loop_does_nearly_as_much_and_as_quickly(
     quiet = LoopModel(Pace(INTERVAL), seed).run(0.8, 5.0)
     outcome = LoopModel(Pace(INTERVAL), seed).run(load, 8.0)
     assert outcome.goodput >= 0.85
-    # Just at the capacity some queue stands always, and is no overload.
-    assert outcome.p99 <= (2 if load > 1.0 else 6) * quiet.p99
+    # Just at the capacity some queue stands always, and is no overload yet.
+    assert outcome.p99 <= (2 * quiet.p99 if load > 1.0 else 0.2)
 
 
 def test_without_the_pace_the_same_load_ends_in_seconds_of_waiting() -> None:

@@ -16,7 +16,7 @@ class Doorkeeper:
     def __init__(self, host: str = "") -> None:
         self.host = host
         self.asked: list[tuple[str, str]] = []
-        self.rounds = self.drains = 0
+        self.rounds = self.drains = self.catches = 0
 
     @property
     def wants_host(self) -> bool:
@@ -25,6 +25,10 @@ class Doorkeeper:
     def round(self, now: float) -> None:
         assert now > 0
         self.rounds += 1
+
+    def caught_up(self, began: float, now: float) -> None:
+        assert now >= began
+        self.catches += 1
 
     def drained(self) -> None:
         self.drains += 1
@@ -96,6 +100,7 @@ async def test_the_reactor_tells_when_it_has_caught_up(listening: Listening) -> 
         with pytest.raises((trio.BrokenResourceError, OSError)):
             await running.connect_tls()
         assert gate.rounds >= 1
+        assert gate.catches >= 1
         await running.until(lambda _: gate.drains >= 1)
 
 
