@@ -6,9 +6,10 @@ before `find_subscriber` returns, a remote BSS calls back when its answer arrive
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
+
+from msgspec import Struct
 
 
 class SubscriberStatus(Enum):
@@ -20,24 +21,21 @@ class SubscriberStatus(Enum):
     TERMINATED = "terminated"
 
 
-@dataclass(frozen=True, slots=True)
-class DataPlan:
+class DataPlan(Struct, frozen=True):
     """One DataPlanInfoDetails row (TS.43 §9.1): AccessType 0-5, Metered or Unmetered."""
 
     access_type: int
     data_plan_type: str
 
 
-@dataclass(frozen=True, slots=True)
-class Boost:
+class Boost(Struct, frozen=True):
     """One boost a plan has (TS.43 §9): BoostType 0..255; status 0, 1, 2, or 4 when included."""
 
     boost_type: int
     status: int
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """What a tenant sells under one name.
 
     `services` holds any of: `volte`, `vonr`, `vonr-roaming`, `volte-roaming`, `vowifi`, `smsoip`,
@@ -51,8 +49,7 @@ class Plan:
     boosts: tuple[Boost, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Subscriber:
+class Subscriber(Struct, frozen=True, gc=False):
     """One subscription as the BSS knows it.
 
     `overrides` maps a service name of `Plan.services` to what differs from the plan for this one

@@ -7,6 +7,8 @@ DER, perhaps sent to several peers; it ends in exactly one `EapAnswer` or `NoAns
 from dataclasses import dataclass
 from enum import Enum
 
+from msgspec import Struct
+
 
 @dataclass(frozen=True, slots=True)
 class EapProfile:
@@ -27,8 +29,7 @@ class EapProfile:
     service_selection: str = ""
 
 
-@dataclass(slots=True)
-class EapRequest:
+class EapRequest(Struct, gc=False):
     """One round of an EAP conversation. Octet strings; nothing in it is a secret key.
 
     Attributes:
@@ -57,8 +58,7 @@ class EapRequest:
         return f"EapRequest({self.profile.application}, {self.session_id!r})"
 
 
-@dataclass(slots=True)
-class EapAnswer:
+class EapAnswer(Struct, gc=False):
     """A DEA, whatever its result.
 
     Attributes:
@@ -113,8 +113,7 @@ class NoAnswerReason(Enum):
     MALFORMED_ANSWER = "malformed answer"  # a DEA came, and cannot be read
 
 
-@dataclass(slots=True)
-class NoAnswer:
+class NoAnswer(Struct, gc=False):
     """No DEA will come.
 
     Attributes:

@@ -1,7 +1,8 @@
 """What a decision is made from, and what it is."""
 
-from dataclasses import dataclass
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from actors.backends.bss import Plan, Subscriber
 from config.model import Tenant
@@ -15,8 +16,7 @@ PROVISIONING = 3
 INCLUDED = 4  # ap2010 real-time boost alone (table 87)
 
 
-@dataclass(slots=True)
-class DecisionInput:
+class DecisionInput(Struct):
     """Everything that a decision may depend on. Nobody changes one after it was built.
 
     Attributes:

@@ -7,12 +7,12 @@ packed.
 """
 
 import struct
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from msgspec import Struct
 
 NONCE_OCTETS: Final = 12
 LONGEST_COOKIE: Final = 2_048  # characters; a longer one is not ours
@@ -30,8 +30,7 @@ _PLAIN_NAME: Final = 0xFF  # length octet of a name that is not packed
 _EPC: Final = ".3gppnetwork.org"
 
 
-@dataclass(frozen=True, slots=True)
-class ResumePoint:
+class ResumePoint(Struct, frozen=True, gc=False):
     """Where an exchange stands after its first DEA.
 
     Attributes:

@@ -1,13 +1,13 @@
 """What reaches a subscriber session (messages) and what it wants done (effects).
 
-Commands and effects are imperative, facts are past tense. They are slotted but not frozen: one of
-each is built for every step of every exchange, and a frozen dataclass costs twice as much to build.
-Nobody changes one after it was sent.
+Commands and effects are imperative, facts are past tense. Structs, which are built in C: one of
+each is built for every step of every exchange. Nobody changes one after it was sent.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from actors.backends.bss import Plan, Subscriber
 from actors.diameter.outcomes import EapAnswer, EapRequest, NoAnswer
@@ -49,16 +49,14 @@ class Exchange(Protocol):
 # --- messages ---------------------------------------------------------------------------------
 
 
-@dataclass(slots=True)
-class StartAuthentication:
+class StartAuthentication(Struct):
     """Command: the device named itself (`EAP_ID`)."""
 
     request: Ts43Request
     exchange: Exchange
 
 
-@dataclass(slots=True)
-class ServeWithToken:
+class ServeWithToken(Struct):
     """Command: the device presented a token that the store found good for this subscriber."""
 
     request: Ts43Request
@@ -69,45 +67,39 @@ class ServeWithToken:
     token_generation: int
 
 
-@dataclass(slots=True)
-class RelayEapAnswer:
+class RelayEapAnswer(Struct):
     """Command: the device answered a challenge."""
 
     answer: EapRelayAnswer
     exchange: Exchange
 
 
-@dataclass(slots=True)
-class AaaAnswered:
+class AaaAnswered(Struct):
     """Fact: a DEA arrived."""
 
     answer: EapAnswer
 
 
-@dataclass(slots=True)
-class AaaFailed:
+class AaaFailed(Struct):
     """Fact: no DEA will arrive."""
 
     failure: NoAnswer
 
 
-@dataclass(slots=True)
-class SubscriberFound:
+class SubscriberFound(Struct):
     """Fact: the BSS knows the subscriber, or knows that it has none (`subscriber` None)."""
 
     subscriber: Subscriber | None
     plan: Plan | None
 
 
-@dataclass(slots=True)
-class BssFailed:
+class BssFailed(Struct):
     """Fact: the BSS could not answer."""
 
     cause: str
 
 
-@dataclass(slots=True)
-class Stored:
+class Stored(Struct):
     """Fact: what the session wanted kept is on disk.
 
     `token` is empty when none was issued; `notification_status` is None when none was registered.
@@ -117,27 +109,23 @@ class Stored:
     notification_status: int | None
 
 
-@dataclass(slots=True)
-class StoreFailed:
+class StoreFailed(Struct):
     """Fact: the store could not keep it."""
 
     cause: str
 
 
-@dataclass(slots=True)
-class DeviceGone:
+class DeviceGone(Struct):
     """Fact: this exchange waits no longer."""
 
     exchange: Exchange
 
 
-@dataclass(slots=True)
-class TimePassed:
+class TimePassed(Struct):
     """Fact: the timer wheel reached the session's deadline."""
 
 
-@dataclass(slots=True)
-class AaaAborted:
+class AaaAborted(Struct):
     """Fact: ASR (or RAR, which phones can only answer by authenticating again) of the AAA."""
 
 
@@ -160,30 +148,26 @@ Message = (
 # --- effects ----------------------------------------------------------------------------------
 
 
-@dataclass(slots=True)
-class SendDer:
+class SendDer(Struct):
     """Carry this to the AAA; `AaaAnswered` or `AaaFailed` comes back."""
 
     request: EapRequest
 
 
-@dataclass(slots=True)
-class SendStr:
+class SendStr(Struct):
     """End the session at the AAA (STR, Termination-Cause LOGOUT)."""
 
     request: EapRequest
 
 
-@dataclass(slots=True)
-class FindSubscriber:
+class FindSubscriber(Struct):
     """Ask the BSS; `SubscriberFound` or `BssFailed` comes back."""
 
     tenant: str
     imsi: str
 
 
-@dataclass(slots=True)
-class Keep:
+class Keep(Struct):
     """Issue a token and register for notifications, as asked; `Stored` or `StoreFailed` back."""
 
     request: Ts43Request
@@ -193,16 +177,14 @@ class Keep:
     diameter_session_id: bytes
 
 
-@dataclass(slots=True)
-class AnswerWithChallenge:
+class AnswerWithChallenge(Struct):
     """Give the device an EAP request, with the session's cookie."""
 
     exchange: Exchange | None
     packet: bytes
 
 
-@dataclass(slots=True)
-class Answer:
+class Answer(Struct):
     """Give the device its response.
 
     `cause` is the counter's word for why, `apps` what was asked for; `decisions` are for the trace.
@@ -215,15 +197,13 @@ class Answer:
     decisions: tuple[Decision, ...] = ()
 
 
-@dataclass(slots=True)
-class WakeAt:
+class WakeAt(Struct):
     """Send `TimePassed` at `at` (seconds on the Trio clock) unless moved before."""
 
     at: float
 
 
-@dataclass(slots=True)
-class KnownAs:
+class KnownAs(Struct):
     """The subscriber is authenticated: find this session by it from now on."""
 
     tenant: str
@@ -231,22 +211,19 @@ class KnownAs:
     terminal_id: str
 
 
-@dataclass(slots=True)
-class Note:
+class Note(Struct):
     """Count an event of the EAP conversation (`resync`, `abandoned`, …)."""
 
     event: str
 
 
-@dataclass(slots=True)
-class Alarm:
+class Alarm(Struct):
     """Tell the operator of something that only configuration can mend."""
 
     text: str
 
 
-@dataclass(slots=True)
-class EndSession:
+class EndSession(Struct):
     """Forget this session."""
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Final
 
+from msgspec import Struct
+
 APP_SEPARATOR: Final = ","
 
 

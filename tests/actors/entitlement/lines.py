@@ -1,7 +1,8 @@
 """Subscribers, plans and tenants to decide about."""
 
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from actors.backends.bss import Plan, Subscriber, SubscriberStatus
 from actors.entitlement.decision import Decision, DecisionInput

@@ -1,8 +1,8 @@
 """Remembered decisions are the decisions that would be made now."""
 
-import dataclasses
 from typing import Any
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -61,7 +61,7 @@ def test_the_memory_never_differs_from_the_decision(
 def example(**changes: Any) -> DecisionInput:  # noqa: ANN401
     line = Subscriber("one", "001010000000001", "", "", "gold", SubscriberStatus.ACTIVE)
     made = DecisionInput(line, PLANS[0], TENANTS[0], (8, 0), "en", 1_700_000_000.0)
-    return dataclasses.replace(made, **changes)
+    return msgspec.structs.replace(made, **changes)
 
 
 def test_a_plan_that_changed_under_its_name_is_decided_anew() -> None:

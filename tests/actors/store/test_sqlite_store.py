@@ -3,12 +3,12 @@
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 import trio
+from msgspec.structs import replace
 
 from actors.backends.bss import Boost, DataPlan, Plan, Subscriber, SubscriberStatus
 from actors.store.database import DatabaseRefused, open_database
