@@ -1,0 +1,1 @@
+"""eSIM orders: the durable saga from a device's request to an active profile."""
