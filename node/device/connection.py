@@ -182,7 +182,6 @@ class DeviceConnection:
                 if gone is not None:
                     self._owner.lost(gone)
                 continue
-            self._owner.counters.requests += 1
             exchange = Exchange(self, stream_id, self._name)
             self._exchanges[stream_id] = exchange
             try:
@@ -193,6 +192,7 @@ class DeviceConnection:
                         request.body, request.coding, self._limits.max_body_octets
                     )
                     request.coding = b""
+                self._owner.counters.requests += 1
                 self._owner.handle(request, exchange)
             except (AuthorityRefused, CodingRefused) as refused:
                 self._count(f"status_{refused.status}")

@@ -35,41 +35,56 @@ def headers(stream: int, block: bytes = REQUEST, *, end: bool = True) -> bytes:
 class Honest:
     """Phones that come on new connections, ask three times, and leave."""
 
-    def __init__(self, running: Running) -> None:
+    def __init__(self, running: Running, *, tries_again: bool) -> None:
         self._running = running
+        self._tries_again = tries_again
         self.served = 0
         self.visits = 0
 
-    async def visit(self) -> None:
-        with trio.fail_after(PATIENCE):
-            tls = await self._running.connect_tls()
-            for _ in range(3):
-                await tls.send_all(GET)
-                head, body = await read_response(tls)
-                assert head.startswith(b"HTTP/1.1 200")
-                assert body == b"/honest"
-                self.served += 1
-            await tls.transport_stream.aclose()
-        self.visits += 1
-
     async def keep_coming(self) -> None:
         while True:
-            await self.visit()
+            with trio.fail_after(PATIENCE):
+                tls = await self._enter()
+                for _ in range(3):
+                    await self._ask(tls)
+                await tls.transport_stream.aclose()
+            self.visits += 1
 
     async def stay(self) -> None:
         """One connection that is kept: it must be served as well."""
-        tls = await self._running.connect_tls()
+        tls = await self._enter()
         while True:
             with trio.fail_after(PATIENCE):
-                await tls.send_all(GET)
-                assert (await read_response(tls))[1] == b"/honest"
-                self.served += 1
+                await self._ask(tls)
+
+    async def _enter(self) -> Stream:
+        while True:
+            try:
+                return await self._running.connect_tls()
+            except trio.BrokenResourceError:
+                if not self._tries_again:
+                    raise
+
+    async def _ask(self, tls: Stream) -> None:
+        await tls.send_all(GET)
+        head, body = await read_response(tls)
+        assert head.startswith(b"HTTP/1.1 200")
+        assert body == b"/honest"
+        self.served += 1
 
 
 @contextlib.asynccontextmanager
-async def honest_traffic(running: Running, rounds: int = 5) -> AsyncIterator[Honest]:
-    """Two honest phones during the block, and at least `rounds` more visits before it ends."""
-    honest = Honest(running)
+async def honest_traffic(
+    running: Running, rounds: int = 5, *, tries_again: bool = False
+) -> AsyncIterator[Honest]:
+    """Two honest phones during the block, and at least `rounds` more visits before it ends.
+
+    Args:
+        running: the listener.
+        rounds: of the phone that comes and goes.
+        tries_again: a handshake may fail; phones come back then (Q-TR-16).
+    """
+    honest = Honest(running, tries_again=tries_again)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(honest.keep_coming)
         nursery.start_soon(honest.stay)

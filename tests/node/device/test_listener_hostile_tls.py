@@ -95,7 +95,8 @@ async def test_handshakes_that_stop_do_not_keep_others_out(
         half_open(running, OPENINGS[name], 50),
     ):
         await running.until(lambda now: now.handshakes_in_progress == 20)
-        async with honest_traffic(running, 3) as honest:
+        # On a busy machine an honest handshake may be the oldest of twenty, too.
+        async with honest_traffic(running, 3, tries_again=True) as honest:
             pass
         statistics = running.listener.statistics()
         assert honest.visits >= 3
