@@ -10,6 +10,7 @@ import logging
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -36,7 +37,7 @@ _KINDS: Final = (
     "tenant",
 )  # what makes a line the same
 
-_FIRST: Final = ("timestamp", "level", "logger", "event")
+_FIRST: Final = ("timestamp", "level", "worker", "logger", "event")
 
 Line = structlog.typing.EventDict
 
@@ -96,7 +97,10 @@ class _FromLogging(logging.Handler):
 
 
 def configure_logging(
-    settings: Logging, writer: LogWriter | None = None, clock: Callable[[], float] = time.monotonic
+    settings: Logging,
+    writer: LogWriter | None = None,
+    clock: Callable[[], float] = time.monotonic,
+    worker: int | None = None,
 ) -> LogWriter:
     """Set the log of this process up, once more after a reload.
 
@@ -104,6 +108,8 @@ def configure_logging(
         settings: [logging] of the configuration.
         writer: where lines go; standard error if none is given.
         clock: seconds, for lines that repeat.
+        worker: number of this process, in every line; 0 is the supervisor of the others, None a
+            process that is the whole node.
     """
     if writer is None:
         writer = LogWriter()
@@ -113,6 +119,7 @@ def configure_logging(
         processors=[
             structlog.processors.add_log_level,
             _add_name,
+            *([] if worker is None else [partial(_add_worker, worker)]),
             Repetitions(clock),
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
@@ -147,6 +154,11 @@ def _reordered(_logger: object, _method: str, line: Line) -> Line:
 
 def _add_name(logger: _Named, _method: str, line: Line) -> Line:
     line["logger"] = logger.name
+    return line
+
+
+def _add_worker(worker: int, _logger: object, _method: str, line: Line) -> Line:
+    line["worker"] = worker
     return line
 
 

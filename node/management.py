@@ -13,34 +13,29 @@ Plain HTTP without authentication: bind it to a management network or to 127.0.0
 browser sends from another site is refused.
 """
 
-import inspect
 import logging
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator
 from functools import partial
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self
 
 import hypercorn.config
-import msgspec
 import trio
 from hypercorn.trio import serve
 from quart import Blueprint, Response, request
 from quart.wrappers.response import ResponseBody
 from quart_trio import QuartTrio
 
-from actors.trace.recorder import TooManyTraces, Trace, TraceEvent, TraceRecorder
+from actors.trace.recorder import TooManyTraces
 from config.model import Management as Settings
 from node.failures import leaves
-from node.metrics import CONTENT_TYPE, Metrics, expose
-from node.trace.event_json import HEARTBEAT, end_line, event_line
-from node.trace.redaction import redacted
+from node.metrics import CONTENT_TYPE
+from node.view import Lines, View, as_json
 from protocols.identity import Imsi
 
 BODY_OCTETS: Final = 16_384  # nothing here needs a body
 TRACE_SECONDS: Final = 60.0
-TRACE_BOUND: Final = 1_000  # events that wait for a slow reader: a few MB
-HEARTBEAT_SECONDS: Final = 1.0  # the reader learns that an exchange is over; we, that it left
 
 _PROBLEMS: Final = {
     400: "the request is malformed",
@@ -50,37 +45,19 @@ _PROBLEMS: Final = {
     500: "a fault of the node; the log has more",
 }
 
-Explain = Callable[
-    [str | None, str, str, str, str], list[dict[str, Any]] | Awaitable[list[dict[str, Any]]]
-]
-Readiness = Mapping[str, Callable[[], str]]
-
 
 class Management:
     """What operators and their systems ask."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        *,
-        metrics: Metrics,
-        recorder: TraceRecorder,
-        readiness: Readiness,
-        explain: Explain,
-    ) -> None:
+    def __init__(self, settings: Settings, view: View) -> None:
         """Put the parts together; nothing runs yet.
 
         Args:
             settings: [management] of the configuration.
-            metrics: what the process counts.
-            recorder: arms traces.
-            readiness: by part (`listener`, `diameter`, `store`, …), why it is not ready; empty
-                when it is.
-            explain: (tenant or None, imsi, app, entitlement_version, language) to one object for
-                each step of the decision; raises `LookupError` for what does not exist.
+            view: what is shown.
         """
         self._listen = settings.listen
-        self.app = application(metrics, recorder, readiness, explain)
+        self.app = application(view)
 
     async def run(self, *, task_status: trio.TaskStatus[object] = trio.TASK_STATUS_IGNORED) -> None:
         """Serve until cancelled; reports the URLs.
@@ -105,9 +82,7 @@ class Management:
             raise OSError(getattr(error, "errno", None), text) from None
 
 
-def application(
-    metrics: Metrics, recorder: TraceRecorder, readiness: Readiness, explain: Explain
-) -> QuartTrio:
+def application(view: View) -> QuartTrio:
     """The application alone, for a listener of the caller's."""
     app = QuartTrio("management")
     app.config["MAX_CONTENT_LENGTH"] = BODY_OCTETS
@@ -115,13 +90,13 @@ def application(
     app.before_request(_refuse)
     for status, text in _PROBLEMS.items():
         app.register_error_handler(status, partial(_http_error, status, text))
-    app.register_blueprint(_health(readiness))
-    app.register_blueprint(_numbers(metrics))
-    app.register_blueprint(_subscriber(recorder, explain))
+    app.register_blueprint(_health(view))
+    app.register_blueprint(_numbers(view))
+    app.register_blueprint(_subscriber(view))
     return app
 
 
-def _health(readiness: Readiness) -> Blueprint:
+def _health(view: View) -> Blueprint:
     pages = Blueprint("health", __name__)
 
     @pages.get("/live")
@@ -130,44 +105,41 @@ def _health(readiness: Readiness) -> Blueprint:
 
     @pages.get("/ready")
     async def ready() -> Response:
-        reasons = {part: reason() for part, reason in readiness.items()}
-        is_ready = not any(reasons.values())
-        parts = {part: reason or "ready" for part, reason in reasons.items()}
-        return _json({"ready": is_ready, "parts": parts}, 200 if is_ready else 503)
+        is_ready, body = await view.ready()
+        return _json(body, 200 if is_ready else 503)
 
     return pages
 
 
-def _numbers(metrics: Metrics) -> Blueprint:
+def _numbers(view: View) -> Blueprint:
     pages = Blueprint("numbers", __name__)
 
     @pages.get("/metrics")
     async def text() -> Response:
-        families = metrics.families()  # a copy: the text is made beside the loop
-        body = await trio.to_thread.run_sync(expose, families)
-        return Response(body, content_type=CONTENT_TYPE)
+        return Response(await view.metrics(), content_type=CONTENT_TYPE)
 
     @pages.get("/statistics")
     async def statistics() -> Response:
-        return _json(metrics.statistics())
+        return _json(await view.statistics())
 
     return pages
 
 
-def _subscriber(recorder: TraceRecorder, explain: Explain) -> Blueprint:
+def _subscriber(view: View) -> Blueprint:
     pages = Blueprint("subscriber", __name__)
 
     @pages.get("/trace")
     async def trace() -> Response:
+        hide = request.args.get("secrets", "0") != "1"
         try:
             imsi = Imsi(request.args.get("imsi", ""))
             seconds = _seconds(request.args.get("seconds", ""))
-            armed = recorder.arm(imsi, seconds, TRACE_BOUND)
+            trace = view.trace(imsi, seconds, hide=hide)
+            body = _TraceBody(trace, await trace.__aenter__())
         except ValueError as error:
             return _problem(400, str(error))
         except TooManyTraces as error:
             return _problem(503, str(error))
-        body = _TraceBody(armed, hide=request.args.get("secrets", "0") != "1")
         response = Response(b"", content_type="application/x-ndjson")
         response.response = body
         response.timeout = None  # the trace has its own time
@@ -192,9 +164,7 @@ def _subscriber(recorder: TraceRecorder, explain: Explain) -> Blueprint:
             return _problem(400, "entitlement_version is a number, such as 12.0")
         language = args.get("language", "")
         try:
-            steps = explain(args.get("tenant") or None, imsi, app, version, language)
-            if inspect.isawaitable(steps):
-                steps = await steps
+            steps = await view.explain(args.get("tenant") or None, imsi, app, version, language)
         except LookupError as error:
             return _problem(404, str(error.args[0]) if error.args else "not found")
         except ValueError as error:
@@ -205,12 +175,11 @@ def _subscriber(recorder: TraceRecorder, explain: Explain) -> Blueprint:
 
 
 class _TraceBody(ResponseBody):
-    """The lines of one trace. Leaving it in any way disarms the trace."""
+    """The lines of one trace, armed already. Leaving it in any way disarms the trace."""
 
-    def __init__(self, trace: Trace, hide: bool) -> None:
+    def __init__(self, trace: Lines, lines: AsyncIterator[bytes]) -> None:
         self._trace = trace
-        self._hide = hide
-        self._over = False
+        self._lines = lines
 
     async def __aenter__(self) -> Self:
         return self
@@ -218,23 +187,10 @@ class _TraceBody(ResponseBody):
     async def __aexit__(
         self, kind: type[BaseException], error: BaseException, traceback: TracebackType
     ) -> None:
-        self._trace.close()
+        await self._trace.__aexit__(None, None, None)
 
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> bytes:
-        if self._over:
-            raise StopAsyncIteration
-        event: TraceEvent | None = None
-        with trio.move_on_after(HEARTBEAT_SECONDS):
-            event = await anext(self._trace, None)
-            if event is None:
-                self._over = True
-                return end_line(self._trace.lost)
-        if event is None:
-            return HEARTBEAT
-        return event_line(redacted(event) if self._hide else event)
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self._lines
 
 
 async def _refuse() -> Response | None:
@@ -259,8 +215,7 @@ def _seconds(text: str) -> float:
 
 
 def _json(content: object, status: int = 200) -> Response:
-    body = msgspec.json.format(msgspec.json.encode(content, enc_hook=str), indent=2)
-    response = Response(body + b"\n", status=status, content_type="application/json")
+    response = Response(as_json(content), status=status, content_type="application/json")
     response.headers["cache-control"] = "no-store"
     return response
 

@@ -12,7 +12,7 @@ import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 import structlog
 import trio
@@ -28,6 +28,7 @@ from actors.session.cookie import CookieSeal
 from actors.session.randomness import RandomOctets
 from actors.session.sessions import Sessions
 from actors.session.user_data import UserDataSeal
+from actors.store.database import database_path
 from actors.store.sqlite import SqliteStore
 from actors.tenants import Tenants
 from actors.trace.recorder import TraceRecorder
@@ -37,15 +38,20 @@ from config.model import Config, Logging
 from node.device.listener import DeviceListener
 from node.device.ts43_surface import Ts43Surface
 from node.explain import Explainer
+from node.forwarding.forwarding import Forwarding
+from node.forwarding.place import Seat
 from node.management import Management
 from node.metrics import Metrics
 from node.store_watch import StoreWatch
+from node.view import OwnView
 
 _log = structlog.get_logger("node")
 
 COOKIE_KEY_OCTETS: Final = 32
 # Requests make no cycles; walking over all idle sessions for the few that errors make must be rare.
 COLLECT_AT: Final = (50_000, 20, 1_000)
+AAA_SECONDS: Final = 2.0  # for a worker's first connection to an AAA; without one it begins, too
+POLL_SECONDS: Final = 0.01
 
 
 class Node:
@@ -57,7 +63,11 @@ class Node:
     """
 
     def __init__(
-        self, config: Config, path: Path, set_log: Callable[[Logging], object] = lambda _: None
+        self,
+        config: Config,
+        path: Path,
+        set_log: Callable[[Logging], object] = lambda _: None,
+        seat: Seat | None = None,
     ) -> None:
         """Build every part; nothing runs yet.
 
@@ -65,6 +75,7 @@ class Node:
             config: what was loaded from `path`.
             path: read again on SIGHUP.
             set_log: told when a reload changes [logging].
+            seat: of a worker among several; None: this process is the whole node.
 
         Raises:
             CertificateError: the device listener's certificates cannot be used.
@@ -72,6 +83,7 @@ class Node:
         self._config = self._started_with = config
         self._path = path
         self._set_log = set_log
+        self._seat = seat
         self.serving = False
         self.draining = False
         self.turn = Turn(on_crash=_bug)
@@ -79,9 +91,19 @@ class Node:
         self.counters = Counters()
         self.recorder = TraceRecorder()
         self.tenants = Tenants(config)
+        self.supervisor = Supervisor("node", crashed=_crashed)
+        self._build_store(config)
+        self._build_diameter(config)
+        self._build_sessions(config)
+        self._build_devices(config)
+        self._build_view()
+        self.management = Management(config.management, self.view)
+        self.turn.before_flush(self.sessions.pool.run_ready)
+
+    def _build_store(self, config: Config) -> None:
         self.store_watch = StoreWatch()
         self.store = SqliteStore(
-            Path(config.node.data) / config.store.path,
+            database_path(config),
             config.store,
             self.turn.end,
             at_turn_end=self.turn.flusher,
@@ -89,12 +111,31 @@ class Node:
             failed=self.store_watch.failed,
             succeeded=self.store_watch.succeeded,
         )
+
+    def _build_diameter(self, config: Config) -> None:
+        """Each worker is a peer of its own, so that answers, RAR and ASR come back to it."""
+        place = self._seat.place if self._seat is not None else None
+        suffix = config.node.worker_suffix.format(place.number) if place is not None else ""
         self.router = DiameterRouter(
-            config.diameter, self.turn, self.timers, node_name=config.node.name
+            config.diameter,
+            self.turn,
+            self.timers,
+            node_name=config.node.name + suffix,
+            identity_suffix=suffix,
         )
+
+    def _build_sessions(self, config: Config) -> None:
         keys = cookie_keys(config)
         self._seal = CookieSeal(keys)
         self._user_data = UserDataSeal(keys, RandomOctets().take)
+        self.forwarding: Forwarding | None = None
+        if self._seat is not None:
+            self.forwarding = Forwarding(
+                self._seat.place,
+                self.turn,
+                self.timers,
+                answer_seconds=config.sessions.answer_seconds,
+            )
         self.admission = Admission(
             config.overload, sample_aaa=lambda: sampled(self.router.statistics())
         )
@@ -112,34 +153,27 @@ class Node:
             user_data=self._user_data,
             tenants=self.tenants,
             admission=self.admission,
+            owner=self._seat.place.owner if self._seat is not None else 0,
+            forward=self.forwarding.forward if self.forwarding is not None else None,
         )
         self.admission.under_way = self.sessions.under_way
         self.router.on_server_request = self.sessions.serve_aaa
+
+    def _build_devices(self, config: Config) -> None:
         self.surface = Ts43Surface(self.sessions, self.counters, self.tenants, config.device.paths)
+        if self.forwarding is not None:
+            self.forwarding.serve_with(self.surface.handle)
         self.listener = DeviceListener(
             config.device,
             self.surface.handle,
             self.turn,
             hosts=tenant_hosts(config),
             gate=self.admission,
+            sockets=self._seat.sockets if self._seat is not None else (),
         )
-        self.supervisor = Supervisor("node", crashed=_crashed)
-        self.explainer = Explainer(self.store, self.tenants, time.time)
-        self.management = Management(
-            config.management,
-            metrics=self._metrics(),
-            recorder=self.recorder,
-            readiness={
-                "draining": lambda: "the node is shutting down" if self.draining else "",
-                "devices": lambda: "" if self.listener.ready else "no device is accepted",
-                "store": lambda: self.store_watch.problem(self.store),
-                "diameter": lambda: "" if self.router.ready else "no AAA peer is open",
-            },
-            explain=self.explainer.explain,
-        )
-        self.turn.before_flush(self.sessions.pool.run_ready)
 
-    def _metrics(self) -> Metrics:
+    def _build_view(self) -> None:
+        self.explainer = Explainer(self.store, self.tenants, time.time)
         metrics = Metrics(self.counters)
         for part, statistics in {
             "devices": self.listener.statistics,
@@ -152,37 +186,72 @@ class Node:
             "admission": self.admission.statistics,
         }.items():
             metrics.watch(part, statistics)
-        return metrics
+        if self.forwarding is not None:
+            metrics.watch("forwarding", self.forwarding.statistics)
+        readiness = {
+            "draining": lambda: "the node is shutting down" if self.draining else "",
+            "devices": lambda: "" if self.listener.ready else "no device is accepted",
+            "store": lambda: self.store_watch.problem(self.store),
+            "diameter": lambda: "" if self.router.ready else "no AAA peer is open",
+        }
+        self.view = OwnView(
+            metrics=metrics,
+            recorder=self.recorder,
+            readiness=readiness,
+            explain=self.explainer.explain,
+        )
+
+    # --- life -----------------------------------------------------------------------------------
 
     async def run(self, *, task_status: trio.TaskStatus[object] = trio.TASK_STATUS_IGNORED) -> None:
         """Serve until cancelled or told to stop; reports the device listener's addresses."""
         async with trio.open_nursery() as nursery:
-            await nursery.start(self.supervisor.run)
-            start = self.supervisor.start
-            await start("store", self.store.run)
-            await start("timers", self.timers.run)
-            await start("sessions", self._run_sessions)
-            await start("diameter", self.router.run)
-            addresses = await start("devices", self.listener.run)
-            await start("management", self.management.run)
+            await self.prepare(nursery)
+            addresses = await self.begin()
+            await self.supervisor.start("management", self.management.run)
             nursery.start_soon(self._obey_signals, nursery)
-            # What was built so far lives as long as the process: the collector need not look at it.
-            gc.collect()
-            gc.freeze()
-            gc.set_threshold(*COLLECT_AT)
             self.serving = True
             _log.info("serving", devices=addresses, management=self._config.management.listen)
             task_status.started(addresses)
+
+    async def prepare(self, nursery: trio.Nursery) -> None:
+        """Start what nobody outside sees: a worker can do so while its predecessor serves."""
+        await nursery.start(self.supervisor.run)
+        start = self.supervisor.start
+        await start("store", self.store.run)
+        await start("timers", self.timers.run)
+        await start("sessions", self._run_sessions)
+        # What was built so far lives as long as the process: the collector need not look at it.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(*COLLECT_AT)
+
+    async def begin(self) -> list[str]:
+        """Connect to the AAA, accept devices; the addresses where they connect."""
+        start = self.supervisor.start
+        if self.forwarding is not None:
+            await start("forwarding", self.forwarding.run)
+        await start("diameter", self.router.run)
+        if self._seat is not None:
+            # Devices wait in the socket's queue meanwhile; at once they would get 503.
+            with trio.move_on_after(AAA_SECONDS):
+                await _until(lambda: self.router.ready)
+        addresses = await self.supervisor.start("devices", self.listener.run)
+        gc.freeze()
+        return cast("list[str]", addresses)
 
     async def _run_sessions(self, *, task_status: trio.TaskStatus[object]) -> None:
         await self.sessions.pool.run(self.turn.end, task_status=task_status)
 
     async def _obey_signals(self, nursery: trio.Nursery) -> None:
         """SIGHUP: reload. SIGTERM, SIGINT: drain, then end; a second one ends at once."""
-        with trio.open_signal_receiver(signal.SIGHUP, signal.SIGTERM, signal.SIGINT) as signals:
+        obeyed = (signal.SIGHUP, signal.SIGUSR2, signal.SIGTERM, signal.SIGINT)
+        with trio.open_signal_receiver(*obeyed) as signals:
             async for number in signals:
                 if number == signal.SIGHUP:
                     self.reload()
+                elif number == signal.SIGUSR2:
+                    _log.warning("no rolling restart", reason="there is one worker alone")
                 elif self.draining:
                     nursery.cancel_scope.cancel()
                     return
@@ -191,13 +260,39 @@ class Node:
                     nursery.start_soon(self._drain, nursery.cancel_scope)
 
     async def _drain(self, scope: trio.CancelScope) -> None:
+        await self.drain()
+        scope.cancel()
+
+    async def drain(self) -> None:
         """Readiness goes first, then the listener, then the peers; the store closes last."""
+        self.draining = True
         seconds = self._config.node.drain_seconds
         _log.info("draining", seconds=seconds)
         with trio.move_on_after(seconds + self._config.diameter.disconnect_seconds):
             await self.listener.drain(seconds)
             await self.router.drain()
-        scope.cancel()
+
+    async def hand_over(self, released: Callable[[], object]) -> None:
+        """Let a successor have this worker's name at the AAA and its listening sockets.
+
+        What devices asked is answered first. From then on this process only passes requests of the
+        connections that it still has to the successor, until they have ended.
+
+        Args:
+            released: called when the successor may begin.
+        """
+        assert self.forwarding is not None, "a worker is told"  # noqa: S101
+        self.draining = True
+        self.listener.leave_queue()
+        self.listener.hand_to(self.forwarding.hand_over)
+        self.forwarding.refuse()
+        begun, waiting = self.listener.waiting(), self.forwarding.waiting
+        seconds = self._config.node.drain_seconds
+        with trio.move_on_after(seconds):
+            await _until(lambda: not waiting() and all(one.answered or one.gone for one in begun))
+        await self.router.drain()
+        released()
+        await self.listener.drain(seconds)
 
     def reload(self) -> None:
         """Read the configuration again; a broken one changes nothing."""
@@ -206,6 +301,10 @@ class Node:
         except ConfigError as error:
             _log.error("configuration not reloaded", problems=[str(one) for one in error.problems])
             return
+        self.apply(fresh)
+
+    def apply(self, fresh: Config) -> None:
+        """Go by another configuration from now on."""
         changed = differences(self._config, fresh).changed
         if fresh.logging != self._config.logging:
             self._set_log(fresh.logging)
@@ -244,6 +343,12 @@ def cookie_keys(config: Config) -> tuple[bytes, ...]:
     return tuple(
         base64.urlsafe_b64decode(key + "=" * (-len(key) % 4)) for key in config.node.cookie_keys
     )
+
+
+async def _until(condition: Callable[[], bool]) -> None:
+    """For what happens once in the life of a process, so that nobody need tell of it."""
+    while not condition():  # noqa: ASYNC110
+        await trio.sleep(POLL_SECONDS)
 
 
 def _bug(error: Exception) -> None:

@@ -133,6 +133,11 @@ class DeviceConnection:
         """The non-blocking socket."""
         return self._transport.socket
 
+    @property
+    def waiting(self) -> tuple[Exchange, ...]:
+        """Requests that are not answered yet."""
+        return tuple(self._exchanges.values())
+
     # --- input ----------------------------------------------------------------------------------
 
     def ready(self, now: float) -> None:

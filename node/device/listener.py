@@ -8,7 +8,8 @@ a third of the memory of a task per connection (measured).
 """
 
 import select
-from collections.abc import Iterable
+import socket
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import structlog
@@ -18,6 +19,7 @@ from actors.runtime.timers import TimerWheel
 from actors.runtime.turn import Turn
 from config.model import DeviceListener as Settings
 from node.device.connection import Handle
+from node.device.exchange import Exchange
 from node.device.gate import Gate, OpenGate
 from node.device.listening import ListeningSockets
 from node.device.open_connections import OpenConnections
@@ -42,7 +44,7 @@ class DeviceListener:
         turn: Turn,
         *,
         hosts: Iterable[str] = (),
-        reuse_port: bool = False,
+        sockets: Sequence[socket.socket] = (),
         gate: Gate | None = None,
     ) -> None:
         """Load the certificates; nothing listens yet.
@@ -54,7 +56,8 @@ class DeviceListener:
             turn: ended after each batch of input. The listener's flusher is registered here.
             hosts: names of tenants, which a client without SNI may ask for besides those of the
                 certificates.
-            reuse_port: share the port with other processes (SO_REUSEPORT).
+            sockets: listening ones that somebody has bound already; none: the addresses of
+                [device] are bound when it runs.
             gate: asked about every connection before its handshake; None: all may come.
 
         Raises:
@@ -62,7 +65,7 @@ class DeviceListener:
         """
         self._config = config
         self._turn = turn
-        self._reuse_port = reuse_port
+        self._sockets = tuple(sockets)
         self._certificates = ServerCertificates(config.certificates, hosts)
         self._counters = DeviceCounters()
         self._wheel = TimerWheel(turn)
@@ -87,8 +90,10 @@ class DeviceListener:
             self._connections.open(epoll)
             listening = self._listening = ListeningSockets(self._connections, epoll)
             try:
-                addresses = listening.bind(
-                    self._config.listen, self._config.backlog, reuse_port=self._reuse_port
+                addresses = (
+                    listening.adopt([one.dup() for one in self._sockets])  # again after a crash
+                    if self._sockets
+                    else listening.bind(self._config.listen, self._config.backlog)
                 )
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._wheel.run)
@@ -145,6 +150,26 @@ class DeviceListener:
         if not epoll.poll(0, 1):
             gate.drained()
 
+    def leave_queue(self) -> None:
+        """Stop accepting; who waits in the sockets' queues is left to the next holder of them."""
+        self._connections.draining = True
+        if self._listening is not None:
+            self._listening.abandon()
+        self._close_sockets()
+
+    def _close_sockets(self) -> None:
+        for one in self._sockets:
+            one.close()
+
+    def hand_to(self, handle: Handle) -> None:
+        """Have the requests to come handled by somebody else."""
+        self._connections.handle = handle
+
+    def waiting(self) -> list[Exchange]:
+        """Requests of all connections that are not answered yet."""
+        connections = self._connections.by_descriptor.values()
+        return [exchange for connection in connections for exchange in connection.waiting]
+
     async def drain(self, seconds: float) -> None:
         """Stop accepting, let open requests be answered, close what is left after `seconds`.
 
@@ -154,6 +179,7 @@ class DeviceListener:
         self._connections.draining = True
         if self._listening is not None:
             self._listening.close(now)
+        self._close_sockets()
         self._connections.close_gracefully(now)
         self._turn.end()
         with trio.move_on_after(seconds):

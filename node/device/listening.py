@@ -25,17 +25,25 @@ class ListeningSockets:
         self._sockets: dict[int, socket.socket] = {}
         self._accepting = False
 
-    def bind(self, addresses: Sequence[str], backlog: int, *, reuse_port: bool) -> list[str]:
+    def bind(self, addresses: Sequence[str], backlog: int) -> list[str]:
         """Listen on every address; returns them with the ports that port 0 became.
 
         Raises:
             OSError: an address cannot be resolved or bound.
         """
         for address in addresses:
-            listening = _listen(address, backlog, reuse_port=reuse_port)
+            listening = listen(address, backlog)
             self._sockets[listening.fileno()] = listening
         self._resume()
-        return [_name(one) for one in self._sockets.values()]
+        return [name_of(one) for one in self._sockets.values()]
+
+    def adopt(self, sockets: Sequence[socket.socket]) -> list[str]:
+        """Listen on sockets that another process has bound and keeps open, too."""
+        for listening in sockets:
+            listening.setblocking(False)
+            self._sockets[listening.fileno()] = listening
+        self._resume()
+        return [name_of(one) for one in self._sockets.values()]
 
     def __contains__(self, descriptor: int) -> bool:
         return descriptor in self._sockets
@@ -69,10 +77,16 @@ class ListeningSockets:
         self.abandon()
 
     def abandon(self) -> None:
-        """Stop listening at once; the kernel resets what waits in its queue."""
-        self._accepting = False
-        for listening in self._sockets.values():
+        """Stop listening at once.
+
+        The kernel resets what waits in the queue, unless another process has the socket, too. Then
+        it lives on, and epoll would go on telling of it: it must be taken out.
+        """
+        for descriptor, listening in self._sockets.items():
+            if self._accepting and not self._epoll.closed:
+                self._epoll.unregister(descriptor)
             listening.close()
+        self._accepting = False
         self._sockets.clear()
 
     def _pause(self, limit: str) -> None:
@@ -91,7 +105,12 @@ class ListeningSockets:
             self._accepting = True
 
 
-def _listen(address: str, backlog: int, *, reuse_port: bool) -> socket.socket:
+def listen(address: str, backlog: int, *, reuse_port: bool = False) -> socket.socket:
+    """A socket that listens.
+
+    Raises:
+        OSError: the address cannot be resolved or bound.
+    """
     host, _, port = address.rpartition(":")
     family, kind, number, _, where = socket.getaddrinfo(
         host.strip("[]"), int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -114,6 +133,7 @@ def _listen(address: str, backlog: int, *, reuse_port: bool) -> socket.socket:
     return listening
 
 
-def _name(listening: socket.socket) -> str:
+def name_of(listening: socket.socket) -> str:
+    """Where a socket listens, `host:port`."""
     host, port = listening.getsockname()[:2]
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -162,8 +162,7 @@ class Forwarding:
                 successor.ask(http, exchange, LAST_HOP - 1, partial(_excuse, exchange))
         self._turn.end()
 
-    @property
-    def serving(self) -> int:
+    def waiting(self) -> int:
         """Requests of other workers' devices that are not answered yet."""
         return self._inlet.waiting
 

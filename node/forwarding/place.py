@@ -1,5 +1,6 @@
 """Where a process stands among the workers of its node, and how cookies name it."""
 
+import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -37,3 +38,16 @@ class Place:
     def socket_of(self, number: int) -> Path:
         """Where a worker listens for the others."""
         return self.folder / str(number)
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """What a worker is given.
+
+    Attributes:
+        sockets: its own listening sockets, one for each address; the supervisor keeps them open, so
+            that whoever takes the worker's place finds the connections that wait in them.
+    """
+
+    place: Place
+    sockets: tuple[socket.socket, ...]

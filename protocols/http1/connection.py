@@ -234,13 +234,21 @@ class Http1Connection(Answers):
         return []
 
     def close_gracefully(self, now: float) -> None:
-        """Take no request after the one in progress; the last answer says `connection: close`."""
+        """Take no request after the one in progress; the last answer says `connection: close`.
+
+        A client that has just connected has its first request on the way: it gets a moment, for no
+        client would take that close for the end of an idle connection and try another one.
+        """
         self._now = now
         self._draining = True
         if self.closed or self._state is not State.WAITING or self._buffer is not None:
             return
         if not self._waiting:
-            self._leave()
+            if self._stream:
+                self._leave()
+            else:
+                soon = now + self._limits.goaway_seconds
+                self._idle_deadline = min(self._idle_deadline, soon)
             return
         last = next(reversed(self._waiting.values()))
         last.connection = b"close"

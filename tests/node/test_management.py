@@ -14,6 +14,7 @@ from config.model import Management as Settings
 from node.management import BODY_OCTETS, Management
 from node.metrics import Metrics
 from node.trace.event_json import TraceEnd, read_line
+from node.view import OwnView
 from protocols.http.message import HttpRequest
 
 IMSI = "001010000000001"
@@ -32,10 +33,12 @@ class Desk:
         self.metrics.watch("trace", self.recorder.statistics)
         self.management = Management(
             Settings(listen="127.0.0.1:0"),
-            metrics=self.metrics,
-            recorder=self.recorder,
-            readiness={part: lambda part=part: self.reasons[part] for part in self.reasons},  # type: ignore[misc]
-            explain=self.explain,
+            OwnView(
+                metrics=self.metrics,
+                recorder=self.recorder,
+                readiness={part: lambda part=part: self.reasons[part] for part in self.reasons},  # type: ignore[misc]
+                explain=self.explain,
+            ),
         )
 
     def explain(

@@ -1,6 +1,7 @@
 """Where the listener listens: addresses, shared ports, what cannot be bound."""
 
 import socket
+from collections.abc import Sequence
 
 import msgspec
 import pytest
@@ -11,6 +12,7 @@ from actors.runtime.turn import Turn
 from config.model import DeviceListener as Settings
 from node.device.connection import DeviceConnection
 from node.device.listener import DeviceListener
+from node.workers.sockets import WorkerSockets
 from tests.node.device.running_listener import (
     Lab,
     Listening,
@@ -23,9 +25,9 @@ from tests.node.device.running_listener import (
 GET = b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n"
 
 
-def listener(lab: Lab, *addresses: str, reuse_port: bool = False) -> DeviceListener:
+def listener(lab: Lab, *addresses: str, sockets: Sequence[socket.socket] = ()) -> DeviceListener:
     settings = Settings(listen=addresses, certificates=(lab.certificate(),))
-    return DeviceListener(settings, answer_with_target, Turn(), reuse_port=reuse_port)
+    return DeviceListener(settings, answer_with_target, Turn(), sockets=sockets)
 
 
 async def visit(lab: Lab, host: str, port: int) -> bytes:
@@ -50,16 +52,59 @@ async def test_several_addresses_also_of_ipv6(lab: Lab, nursery: trio.Nursery) -
         assert await visit(lab, host.strip("[]"), int(port)) == b"/"
 
 
-async def test_a_port_is_shared_when_asked_for(lab: Lab, nursery: trio.Nursery) -> None:
-    first = listener(lab, "127.0.0.1:0", reuse_port=True)
-    (address,) = await nursery.start(first.run)
-    second = listener(lab, address, reuse_port=True)
-    assert await nursery.start(second.run) == [address]
+async def test_a_port_is_shared_by_sockets_that_somebody_has_bound(
+    lab: Lab, nursery: trio.Nursery
+) -> None:
+    shared = WorkerSockets(["127.0.0.1:0"], 16, 2)
+    (address,) = shared.addresses
+    both = [listener(lab, sockets=shared.of(number)) for number in (1, 2)]
+    for one in both:
+        assert await nursery.start(one.run) == [address]
     for _ in range(40):
         assert await visit(lab, "127.0.0.1", int(address.rpartition(":")[2])) == b"/"
-    shares = [one.statistics().accepted for one in (first, second)]
+    shares = [one.statistics().accepted for one in both]
     assert sum(shares) == 40
     assert min(shares) > 0
+    for one in both:
+        one.leave_queue()
+
+
+async def test_who_waits_in_the_queue_is_left_to_a_successor(
+    lab: Lab, nursery: trio.Nursery
+) -> None:
+    """Both have the socket; the one that left is not told of it any more."""
+    shared = WorkerSockets(["127.0.0.1:0"], 16, 1)
+    port = int(shared.addresses[0].rpartition(":")[2])
+    old, new = (listener(lab, sockets=[one.dup() for one in shared.of(1)]) for _ in range(2))
+    await nursery.start(old.run)
+    assert await visit(lab, "127.0.0.1", port) == b"/"
+    old.leave_queue()
+    assert not old.ready
+    answers: list[bytes] = []
+
+    async def wait_in_queue() -> None:
+        answers.append(await visit(lab, "127.0.0.1", port))
+
+    async with trio.open_nursery() as visitors:
+        for _ in range(5):
+            visitors.start_soon(wait_in_queue)
+        await trio.testing.wait_all_tasks_blocked()
+        await nursery.start(new.run)
+    assert answers == [b"/"] * 5
+    assert old.statistics().accepted == 1
+    assert new.statistics().accepted == 5
+    new.leave_queue()
+    shared.close()
+
+
+async def test_a_port_that_is_taken_is_shared_with_nobody(lab: Lab, nursery: trio.Nursery) -> None:
+    (address,) = await nursery.start(listener(lab, "127.0.0.1:0").run)
+    with pytest.raises(OSError, match=f"cannot listen on {address}"):
+        WorkerSockets([address], 16, 2)
+    running = WorkerSockets(["127.0.0.1:0"], 16, 2)
+    with pytest.raises(OSError, match="cannot listen on"):
+        WorkerSockets(running.addresses, 16, 2)
+    running.close()
 
 
 async def test_an_address_in_use_is_an_error_that_names_it(lab: Lab, nursery: trio.Nursery) -> None:

@@ -19,6 +19,7 @@ from node.cli_trace import explain, trace
 from node.management import Management
 from node.metrics import Metrics
 from node.trace.conversations import Conversations
+from node.view import OwnView
 
 IMSI = "001010000000001"
 STEPS = [
@@ -40,7 +41,7 @@ STEPS = [
 @pytest.fixture(autouse=True)
 def _quick_heartbeat(monkeypatch: pytest.MonkeyPatch) -> None:
     """The command prints what is over when the next heartbeat comes."""
-    monkeypatch.setattr("node.management.HEARTBEAT_SECONDS", 0.02)
+    monkeypatch.setattr("node.view.HEARTBEAT_SECONDS", 0.02)
 
 
 class Running:
@@ -79,10 +80,7 @@ async def running() -> AsyncIterator[Running]:
     recorder = TraceRecorder()
     management = Management(
         Settings(listen="127.0.0.1:0"),
-        metrics=Metrics(Counters()),
-        recorder=recorder,
-        readiness={},
-        explain=explained,
+        OwnView(metrics=Metrics(Counters()), recorder=recorder, readiness={}, explain=explained),
     )
     async with trio.open_nursery() as nursery:
         (url,) = await nursery.start(management.run)

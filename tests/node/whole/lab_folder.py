@@ -24,6 +24,7 @@ QUICK: Final[Mapping[str, Any]] = {
         "disconnect-seconds": 0.5,
     },
     "sessions": {"answer-seconds": 1.5},
+    "store": {"answer-seconds": 1.0, "statement-seconds": 0.5},
     # The phones of a test run in the node's own loop, which is busy with them.
     "overload": {"delay-seconds": 1.0},
     "logging": {"level": "warning"},

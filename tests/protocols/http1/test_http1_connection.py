@@ -352,7 +352,24 @@ def test_a_timer_that_is_not_due_does_nothing(client: Http1Client) -> None:
 
 
 def test_a_graceful_end_of_an_idle_connection(client: Http1Client) -> None:
+    client.send(GET)
+    client.respond(1)
     client.server.close_gracefully(0.0)
+    assert client.server.closed
+
+
+def test_a_graceful_end_lets_the_first_request_arrive(client: Http1Client) -> None:
+    client.server.close_gracefully(0.0)
+    assert not client.server.closed
+    client.send(GET)
+    [answer] = read_answers(client.respond(1))
+    assert answer.fields["connection"] == "close"
+    assert client.server.closed
+
+
+def test_a_graceful_end_does_not_wait_long_for_the_first_request(client: Http1Client) -> None:
+    client.server.close_gracefully(0.0)
+    client.wait(HttpLimits().goaway_seconds)
     assert client.server.closed
 
 

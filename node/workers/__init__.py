@@ -1,0 +1,1 @@
+"""Several processes as one node: their supervisor, and what it and they say to each other."""
