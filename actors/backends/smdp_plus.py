@@ -55,7 +55,6 @@ class Refused:
         code: subject and reason; None when the answer had none (also HTTP 4xx).
         status_class: what kind of trouble it is.
         message: of the SM-DP+, for people; digits in it are masked.
-        http_status: 200, or the 4xx that refused the call as such.
         after_doubt: an earlier attempt within this `execute` may have been carried out, so that
             the refusal may be its effect.
     """
@@ -63,7 +62,7 @@ class Refused:
     code: StatusCode | None
     status_class: StatusClass
     message: str = ""
-    http_status: int = 200
+    http_status: int = 200  # or 0: nothing was sent, the vendor has no such function
     after_doubt: bool = False
 
 
@@ -116,6 +115,7 @@ class Contradiction(Enum):
     OTHER_MATCHING_ID = "other-matching-id"
     OTHER_EID = "other-eid"
     NO_MATCHING_ID = "no-matching-id"
+    UNUSABLE_ADDRESS = "unusable-address"  # smdpAddress is no host name
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +222,7 @@ class SmdpPlus(Protocol):
     ) -> tuple[ProfileStatus, ...] | NotExecuted | Refused | OutcomeUnknown:
         """The vendor's status query; changes nothing, so that an unknown outcome is harmless.
 
-        Without the capability it is `Refused` with HTTP status 501 and nothing is sent.
+        Without the capability it is `Refused` with HTTP status 0 and nothing is sent.
         """
         ...
 
@@ -270,6 +270,7 @@ class SmdpNotification:
     happened_at: float | None = None
     installation: InstallationResult | None = None
     raw: bytes = field(default=b"", repr=False)
+    status_class: StatusClass | None = None
 
     @property
     def key(self) -> tuple[str, str, str, str, float | None, str]:

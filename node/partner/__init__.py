@@ -1,0 +1,1 @@
+"""Where partners connect to the node: SM-DP+ that report profile downloads, over mutual TLS."""
