@@ -109,9 +109,9 @@ class Admission:
         if self._pace.round(now):
             self._shares.judge()
 
-    def caught_up(self, began: float, now: float) -> None:
-        """A round took all the input that there was when it began."""
-        self._pace.caught_up(began, now)
+    def caught_up(self, events: int, began: float, now: float) -> None:
+        """A round took all the input that there was when it began: so many events."""
+        self._pace.caught_up(events, began, now)
 
     def drained(self) -> None:
         """The reactor found nothing more to read."""

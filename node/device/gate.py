@@ -26,8 +26,8 @@ class Gate(Protocol):
     def round(self, now: float) -> None:
         """The reactor has input to work off."""
 
-    def caught_up(self, began: float, now: float) -> None:
-        """A round of the reactor took all the input that there was when it began."""
+    def caught_up(self, events: int, began: float, now: float) -> None:
+        """A round of the reactor took all the input there was when it began: so many events."""
 
     def drained(self) -> None:
         """The reactor found nothing more to read."""
@@ -49,7 +49,7 @@ class OpenGate:
     def round(self, now: float) -> None:
         """Nothing to note."""
 
-    def caught_up(self, began: float, now: float) -> None:
+    def caught_up(self, events: int, began: float, now: float) -> None:
         """Nothing to note."""
 
     def drained(self) -> None:

@@ -144,7 +144,7 @@ class DeviceListener:
             turn.end()
             round_began, now = now, trio.current_time()
             if all_taken:
-                gate.caught_up(round_began, now)
+                gate.caught_up(len(ready), round_began, now)
             if now - began > REACT_SECONDS:
                 break
         if not epoll.poll(0, 1):

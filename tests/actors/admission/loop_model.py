@@ -80,7 +80,7 @@ class LoopModel:
             for _ in range(min(ACCEPTS, len(self._queue))):
                 self._accept(outcome, counted)
             if self.pace is not None and steps < EVENTS and not self._queue:
-                self.pace.caught_up(began, self.now)
+                self.pace.caught_up(steps + 1, began, self.now)
         return outcome
 
     def _takes(self, work: Work) -> bool:

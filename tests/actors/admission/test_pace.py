@@ -49,7 +49,7 @@ def test_a_busy_loop_that_takes_all_input_in_each_round_is_not_congested() -> No
     for step in range(1, 2_000):
         now = step * 0.01
         pace.round(now)
-        pace.caught_up(now, now + 0.009)
+        pace.caught_up(20, now, now + 0.009)
         assert pace.takes(Work.CONNECTION, now)
         assert not pace.holds(now)
     assert not pace.limiting
@@ -162,7 +162,7 @@ def test_above_its_capacity_the_loop_does_nearly_as_much_and_as_quickly(
     outcome = LoopModel(Pace(INTERVAL), seed).run(load, 8.0)
     assert outcome.goodput >= 0.85
     # Just at the capacity some queue stands always, and is no overload yet.
-    assert outcome.p99 <= (2 * quiet.p99 if load > 1.0 else 0.2)
+    assert outcome.p99 <= (3 * quiet.p99 if load > 1.0 else 0.2)
 
 
 def test_without_the_pace_the_same_load_ends_in_seconds_of_waiting() -> None:

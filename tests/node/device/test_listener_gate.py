@@ -26,7 +26,8 @@ class Doorkeeper:
         assert now > 0
         self.rounds += 1
 
-    def caught_up(self, began: float, now: float) -> None:
+    def caught_up(self, events: int, began: float, now: float) -> None:
+        assert events >= 1
         assert now >= began
         self.catches += 1
 
