@@ -113,7 +113,7 @@ class Diameter(Section, frozen=True, kw_only=True):
     exchange_seconds: float = 6.0  # for one DER at all peers: far under the clients' 30 s
     max_pending: int = 10_000  # DERs in flight per peer
     max_message_octets: int = 65_536
-    overload_control: bool = True  # send OC-Supported-Features and obey OC-OLR
+    overload_control: bool = True  # announce OC-Supported-Features, obey OC-OLR and Load
 
 
 class Sessions(Section, frozen=True, kw_only=True):
