@@ -10,6 +10,7 @@ import trio
 
 from config.load import ConfigError, load
 from node.cli_data import check_config, plans, subscribers, tenants, tokens
+from node.cli_migrate import database_commands
 from node.cli_trace import explain, trace
 from node.failures import reasons
 from node.logs import configure_logging, get_logger
@@ -110,5 +111,14 @@ def _log_unraisable(unraisable: "sys.UnraisableHookArgs") -> None:
     get_logger("python").warning("unraisable", reason=repr(unraisable.exc_value))
 
 
-for command in (check_config, subscribers, plans, tenants, tokens, trace, explain):
+for command in (
+    check_config,
+    subscribers,
+    plans,
+    tenants,
+    tokens,
+    trace,
+    explain,
+    database_commands,
+):
     main.add_command(command)

@@ -2,7 +2,9 @@
 
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
+
+import trio
 
 from actors.backends.bss import Bss, BssUnavailable, Plan, Subscriber
 from actors.entitlement.applications import decide
@@ -14,16 +16,30 @@ from config.model import Tenant
 from protocols.ts43.document import SLOT, Application, Characteristic
 from protocols.ts43.request import RequestError, Ts43Request
 
+ANSWER_SECONDS: Final = 10.0  # the store gives up earlier by itself
+
 
 class Explainer:
     """Answers the operator's question; nothing is changed by it."""
 
-    def __init__(self, bss: Bss, tenants: Tenants, wall_clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        bss: Bss,
+        tenants: Tenants,
+        wall_clock: Callable[[], float],
+        end_turn: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Look over the shoulder of the sessions.
+
+        Args:
+            end_turn: sends what was asked of a BSS that is not in this process.
+        """
         self._bss = bss
+        self._end_turn = end_turn
         self._wall_clock = wall_clock
         self.tenants = tenants
 
-    def explain(
+    async def explain(
         self, tenant_id: str | None, imsi: str, app: str, version: str, language: str
     ) -> list[dict[str, Any]]:
         """The decisions that a device of this subscriber would get now, step by step.
@@ -46,7 +62,7 @@ class Explainer:
             request.check_version(tenant.versions)
         except RequestError as error:
             raise LookupError(error.text) from None
-        subscriber, plan = self._subscriber(tenant, imsi)
+        subscriber, plan = await self._subscriber(tenant, imsi)
         given = responses.decision_input(
             tenant,
             subscriber,
@@ -78,10 +94,19 @@ class Explainer:
             raise LookupError("no such tenant" if tenant_id else "no tenant has this subscriber")
         return found
 
-    def _subscriber(self, tenant: Tenant, imsi: str) -> tuple[Subscriber, Plan]:
-        """What the BSS says at once; the embedded one always does."""
+    async def _subscriber(self, tenant: Tenant, imsi: str) -> tuple[Subscriber, Plan]:
+        """What the BSS says: the embedded one at once."""
+        answered = trio.Event()
         replies: list[tuple[Subscriber, Plan] | BssUnavailable | None] = []
-        self._bss.find_subscriber(tenant.id, imsi, replies.append)
+
+        def reply(found: tuple[Subscriber, Plan] | BssUnavailable | None) -> None:
+            replies.append(found)
+            answered.set()
+
+        self._bss.find_subscriber(tenant.id, imsi, reply)
+        self._end_turn()
+        with trio.move_on_after(ANSWER_SECONDS):
+            await answered.wait()
         if not replies or isinstance(replies[0], BssUnavailable):
             raise LookupError("the BSS cannot be asked now")
         return replies[0] or unknown_subscriber(tenant.id, imsi)

@@ -28,8 +28,7 @@ from actors.session.cookie import CookieSeal
 from actors.session.randomness import RandomOctets
 from actors.session.sessions import Sessions
 from actors.session.user_data import UserDataSeal
-from actors.store.database import database_path
-from actors.store.sqlite import SqliteStore
+from actors.store.opening import open_store
 from actors.tenants import Tenants
 from actors.trace.recorder import TraceRecorder
 from config.differences import differences
@@ -102,9 +101,8 @@ class Node:
 
     def _build_store(self, config: Config) -> None:
         self.store_watch = StoreWatch()
-        self.store = SqliteStore(
-            database_path(config),
-            config.store,
+        self.store = open_store(
+            config,
             self.turn.end,
             at_turn_end=self.turn.flusher,
             crashed=_bug,
@@ -173,7 +171,7 @@ class Node:
         )
 
     def _build_view(self) -> None:
-        self.explainer = Explainer(self.store, self.tenants, time.time)
+        self.explainer = Explainer(self.store, self.tenants, time.time, self.turn.end)
         metrics = Metrics(self.counters)
         for part, statistics in {
             "devices": self.listener.statistics,

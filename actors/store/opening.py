@@ -1,12 +1,55 @@
 """The engine that the configuration chooses: `store.postgres`, else SQLite."""
 
+from collections.abc import Callable
+
+from actors.store.answers import Failed, Succeeded
 from actors.store.database import database_path, missing_steps, open_database
 from actors.store.schema import DatabaseRefused, Migration
 from actors.store.sql import OperatorDatabase
+from actors.store.sqlite import SqliteStore
+from actors.store.store import Store
 from config.model import Config
 
 NO_DRIVER = "store.postgres needs the PostgreSQL driver: pip install 'entitlement-node[postgres]'"
 NOT_MIGRATED = "its schema is not up to date: run `entitlement-node database migrate`"
+
+
+def open_store(
+    config: Config,
+    end_turn: Callable[[], None],
+    *,
+    at_turn_end: Callable[[Callable[[], None]], None] | None = None,
+    crashed: Callable[[Exception], None] | None = None,
+    failed: Failed | None = None,
+    succeeded: Succeeded | None = None,
+) -> Store:
+    """The store of a node; its `run` opens it. The arguments are those of `SqliteStore`.
+
+    Raises:
+        DatabaseRefused: what it needs is not installed.
+    """
+    if not config.store.postgres:
+        return SqliteStore(
+            database_path(config),
+            config.store,
+            end_turn,
+            at_turn_end=at_turn_end,
+            crashed=crashed,
+            failed=failed,
+            succeeded=succeeded,
+        )
+    try:
+        from actors.store.postgres.store import PostgresStore
+    except ImportError:
+        raise DatabaseRefused(NO_DRIVER) from None
+    return PostgresStore(
+        config.store,
+        end_turn,
+        at_turn_end=at_turn_end,
+        crashed=crashed,
+        failed=failed,
+        succeeded=succeeded,
+    )
 
 
 def open_for_operator(config: Config, *, busy_seconds: float) -> OperatorDatabase:

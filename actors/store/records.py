@@ -11,6 +11,11 @@ from typing import Any, Final
 from msgspec import Struct
 
 APP_SEPARATOR: Final = ","
+HISTORY_ROWS: Final = 100
+HISTORY: Final = (
+    "SELECT kind, subject, at, old, new FROM identity_changes"
+    " WHERE tenant = ? AND kind = ? AND subject = ? ORDER BY at DESC LIMIT ?"
+)
 
 
 def app_scope(apps: tuple[str, ...]) -> str:

@@ -21,6 +21,8 @@ from actors.store.failures import unavailable
 from actors.store.group_commit import GroupCommit
 from actors.store.plans import PlanCache
 from actors.store.records import (
+    HISTORY,
+    HISTORY_ROWS,
     Identity,
     NewToken,
     NotificationAction,
@@ -38,22 +40,11 @@ from actors.store.store import (
     TokenReply,
     TokenSuperseded,
 )
-from actors.store.subscriber_rows import SUBSCRIBER_COLUMNS, subscriber_of
+from actors.store.subscriber_rows import FIND_SUBSCRIBER, subscriber_of
 from actors.store.token_rows import FIND_BY_HASH, Sweeper, split_hash, token_of
 from config.model import Store as Settings
 
 READ_BUSY_SECONDS: Final = 0.05  # readers wait for nobody in WAL mode, but for its recovery
-HISTORY_ROWS: Final = 100
-
-_SUBSCRIBER: Final = (
-    f"SELECT {', '.join(f's.{name}' for name in SUBSCRIBER_COLUMNS)}, p.name, p.body"  # noqa: S608
-    " FROM subscribers s LEFT JOIN plans p ON p.tenant = s.tenant AND p.plan_id = s.plan_id"
-    " WHERE s.tenant = ? AND s.imsi = ?"
-)
-_HISTORY: Final = (
-    "SELECT kind, subject, at, old, new FROM identity_changes"
-    " WHERE tenant = ? AND kind = ? AND subject = ? ORDER BY at DESC LIMIT ?"
-)
 
 
 class SqliteStore:
@@ -125,7 +116,7 @@ class SqliteStore:
 
     def find_subscriber(self, tenant: str, imsi: str, reply: SubscriberReply) -> None:
         """The subscriber and its plan, None for a stranger, or StoreUnavailable."""
-        row = self._row(_SUBSCRIBER, (tenant, imsi))
+        row = self._row(FIND_SUBSCRIBER, (tenant, imsi))
         found = row if row is None or isinstance(row, StoreUnavailable) else self._subscriber(row)
         self._answer(answers.FIND_SUBSCRIBER, reply, found)
 
@@ -140,7 +131,7 @@ class SqliteStore:
         self, tenant: str, kind: Identity, subject: str, reply: HistoryReply
     ) -> None:
         """The newest changes first, at most 100."""
-        rows = self._rows(_HISTORY, (tenant, int(kind), subject, HISTORY_ROWS))
+        rows = self._rows(HISTORY, (tenant, int(kind), subject, HISTORY_ROWS))
         found = rows if isinstance(rows, StoreUnavailable) else history_of(rows)
         self._answer(answers.IDENTITY_CHANGES, reply, found)
 

@@ -2,7 +2,7 @@
 
 Callback style, as everywhere on the hot path: `reply` is called exactly once, in the Trio thread,
 at once for a read of the embedded database, after the commit for a write. Failures come as values,
-never as exceptions. `actors/store/sqlite.py` is the embedded engine; PostgreSQL can follow.
+never as exceptions. Engines: `actors/store/sqlite.py` (embedded) and `actors/store/postgres`.
 """
 
 from collections.abc import Callable
@@ -48,6 +48,54 @@ HistoryReply = Callable[[tuple[IdentityChange, ...] | StoreUnavailable], None]
 
 
 @dataclass(frozen=True, slots=True)
+class ConnectionStatistics:
+    """One of the connections to PostgreSQL."""
+
+    name: str
+    """What it is for."""
+    open: bool
+    """Whether it is up."""
+    waiting: int
+    """Requests not answered yet."""
+    connects: int
+    """How often it was opened."""
+    losses: int
+    """How often it was lost, or could not be opened."""
+    transactions: int
+    """Transactions sent."""
+    largest_transaction: int
+    """The most requests that shared one."""
+    asked_again: int
+    """Requests that were sent once more."""
+    timeouts: int
+    """Requests that were not answered before their deadline."""
+    refused: int
+    """Requests not taken: too many were waiting, or the database was away."""
+    longest_wait_seconds: float
+    """The longest time from asking to the answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class CacheStatistics:
+    """The rows that a store in PostgreSQL keeps in memory."""
+
+    active_tokens: int
+    """Tokens in memory now."""
+    active_subscribers: int
+    """Subscribers in memory now."""
+    hits: int
+    """Reads answered from memory with a current row."""
+    stale_hits: int
+    """Reads answered from memory because the database was away."""
+    invalidations: int
+    """Rows forgotten because they changed."""
+    degraded_now: bool
+    """Whether the database is away now, and devices are served from memory."""
+    hearing_now: bool
+    """Whether the node hears now of changes that others make."""
+
+
+@dataclass(frozen=True, slots=True)
 class StoreStatistics:
     """The store as it stands now; all counts since the start."""
 
@@ -77,6 +125,10 @@ class StoreStatistics:
     """Bugs: a write or a reply that raised what it may not."""
     failures: dict[str, int]
     """StoreUnavailable answers by reason."""
+    connections: tuple[ConnectionStatistics, ...] = ()
+    """Of PostgreSQL."""
+    cache: CacheStatistics | None = None
+    """Of PostgreSQL."""
 
 
 class Store(Protocol):

@@ -23,6 +23,13 @@ SUBSCRIBER_COLUMNS: Final = (
 )
 OVERRIDES: Final = ("allowed", "blocked", "provisioning", "disabled")
 
+# The subscriber, then the name and the body of its plan, NULL if the tenant has no such plan.
+FIND_SUBSCRIBER: Final = (
+    f"SELECT {', '.join(f's.{name}' for name in SUBSCRIBER_COLUMNS)}, p.name, p.body"  # noqa: S608
+    " FROM subscribers s LEFT JOIN plans p ON p.tenant = s.tenant AND p.plan_id = s.plan_id"
+    " WHERE s.tenant = ? AND s.imsi = ?"
+)
+
 _STATUSES: Final = {status.value: status for status in SubscriberStatus}
 _NO_OVERRIDES: Final[tuple[tuple[str, str], ...]] = ()
 

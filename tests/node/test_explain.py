@@ -32,7 +32,7 @@ async def explainer(tmp_path: Path) -> AsyncIterator[Explainer]:
 
 
 async def test_the_reason_names_the_plan(explainer: Explainer) -> None:
-    subscriber, step = explainer.explain(None, "001010000000008", "ap2004", "8.0", "")
+    subscriber, step = await explainer.explain(None, "001010000000008", "ap2004", "8.0", "")
     assert subscriber == {"tenant": "mno", "plan": "no-vowifi", "line": "active"}
     assert step["app"] == "ap2004"
     assert step["EntitlementStatus"] == 2
@@ -40,25 +40,25 @@ async def test_the_reason_names_the_plan(explainer: Explainer) -> None:
 
 
 async def test_several_applications_are_explained_in_their_order(explainer: Explainer) -> None:
-    _, *steps = explainer.explain("mno", "001010000000001", "ap2005,ap2003", "2.0", "")
+    _, *steps = await explainer.explain("mno", "001010000000001", "ap2005,ap2003", "2.0", "")
     assert [step["app"] for step in steps] == ["ap2005", "ap2003"]
 
 
 async def test_groups_inside_of_groups_are_shown_with_their_names(explainer: Explainer) -> None:
     """From 7.0 on ap2003 has no parm of its own: all is in its characteristics (TS.43 §3.1)."""
-    (_, step) = explainer.explain("mno", "001010000000001", "ap2003", "7.0", "")
+    (_, step) = await explainer.explain("mno", "001010000000001", "ap2003", "7.0", "")
     (rows,) = step["parms"]["VoiceOverCellularEntitleInfo"].values()
     assert [row["AccessType"] for row in rows] == ["1", "2"]
     assert all(row["NetworkVoiceIRATCapability"] for row in rows if row["AccessType"] == "2")
 
 
 async def test_the_virtual_operator_is_found_by_the_range(explainer: Explainer) -> None:
-    subscriber, _ = explainer.explain(None, "001019000000001", "ap2005", "8.0", "fr")
+    subscriber, _ = await explainer.explain(None, "001019000000001", "ap2005", "8.0", "fr")
     assert subscriber["tenant"] == "mvno"
 
 
 async def test_a_stranger_has_no_plan(explainer: Explainer) -> None:
-    subscriber, step = explainer.explain(None, "001010000900000", "ap2005", "8.0", "")
+    subscriber, step = await explainer.explain(None, "001010000900000", "ap2005", "8.0", "")
     assert subscriber["plan"] == "none"
     assert step["EntitlementStatus"] == 2
 
@@ -76,7 +76,7 @@ async def test_a_question_without_sense_is_a_lookup_error(
     explainer: Explainer, tenant: str | None, imsi: str, app: str, version: str
 ) -> None:
     with pytest.raises(LookupError):
-        explainer.explain(tenant, imsi, app, version, "")
+        await explainer.explain(tenant, imsi, app, version, "")
 
 
 async def test_a_closed_store_cannot_explain(tmp_path: Path) -> None:
@@ -84,4 +84,4 @@ async def test_a_closed_store_cannot_explain(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "node.db", config.store, Turn().end)
     explainer = Explainer(store, Tenants(config), lambda: 0.0)
     with pytest.raises(LookupError, match="cannot be asked"):
-        explainer.explain("mno", "001010000000001", "ap2004", "8.0", "")
+        await explainer.explain("mno", "001010000000001", "ap2004", "8.0", "")

@@ -61,7 +61,7 @@ CREATE TRIGGER tokens_gone AFTER DELETE ON tokens FOR EACH ROW
 
 CREATE FUNCTION notify_subscribers() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF (SELECT count(*) FROM (SELECT 1 FROM gone LIMIT 101) some) > 100 THEN
+    IF (SELECT count(*) FROM (SELECT 1 FROM gone LIMIT 101) many) > 100 THEN
         PERFORM pg_notify('entitlement_store', 'a ' || tenant)
             FROM (SELECT DISTINCT tenant FROM gone) tenants;
     ELSE
