@@ -195,6 +195,12 @@ class Counters:
         """A device was answered: `result` is the HTTP status, `cause` the word for why."""
         self._exchanges.add((tenant, app, result, cause))
 
+    def exchanges(self, tenant: str, apps: tuple[str, ...], status: int, cause: str) -> None:
+        """A device was answered that asked for these applications; one without any counts once."""
+        add, result = self._exchanges.add, str(status)
+        for app in apps or ("",):
+            add((tenant, app, result, cause))
+
     def http(self, tenant: str, status: int, http_version: str) -> None:
         """The device listener sent a response; version `1.0`, `1.1` or `2`."""
         self._http.add((tenant, status, http_version))

@@ -1,15 +1,16 @@
 """Pooled step-function actors: many, mostly idle, without a task of their own.
 
-An actor is an object with `receive(message, now) -> effects`. It has identity, a mailbox, order and
-its own failure domain, but no coroutine: while idle it is one small object, while mail waits it
-stands on the shared ready queue. The pool steps ready actors at the end of each turn of the loop
-and carries out their effects in order. A step that raises ends that actor alone.
+An actor is an object with `receive(message, now) -> effects`. It has identity, a bounded mailbox,
+order and its own failure domain, but no coroutine: while idle it is one small object. All mailboxes
+are one queue, in the order in which messages came; each actor has a bound on its part of it. The
+pool works off the queue at the end of each turn of the loop and carries out effects in order. A
+step that raises ends that actor alone.
 
 Single-threaded by design: everything here runs in the Trio thread.
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Generic, Protocol, TypeVar
 
@@ -21,8 +22,7 @@ Effect = TypeVar("Effect")
 MessageIn = TypeVar("MessageIn", contravariant=True)
 EffectOut = TypeVar("EffectOut", covariant=True)
 
-MESSAGES_PER_TURN: Final = 32  # of one actor, then the others get their turn
-ACTORS_PER_TURN: Final = 512  # then the sockets get theirs
+MESSAGES_PER_TURN: Final = 1_024  # then the sockets get theirs
 
 
 class StepActor(Protocol[MessageIn, EffectOut]):
@@ -39,15 +39,19 @@ class Cell(Generic[Actor, Message, Effect]):
     Attributes:
         actor: the step function's object.
         alive: False after the actor ended or crashed; mail to it is refused.
+        mail: messages that wait for it; only the pool counts them.
     """
 
-    __slots__ = ("__weakref__", "_mail", "_queued", "actor", "alive")
+    __slots__ = ("__weakref__", "actor", "alive", "mail")
 
     def __init__(self, actor: Actor) -> None:
         self.actor = actor
         self.alive = True
-        self._mail: deque[Message] | None = None
-        self._queued = False
+        self.mail = 0
+
+
+# Carries out one kind of effect: of this actor, at this time.
+CarryOut = Callable[[Cell[Actor, Message, Effect], Any, float], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +65,20 @@ class PoolStatistics:
     handled: int  # messages
     refused: int  # messages to full mailboxes
     dropped: int  # messages to actors that had ended
-    ready: int  # actors with mail that wait for their turn
+    ready: int  # messages that wait
     most_mail: int  # the longest mailbox seen
 
 
 class ActorPool(Generic[Actor, Message, Effect]):
-    """All step-function actors of one kind."""
+    """All step-function actors of one kind.
+
+    Attributes:
+        effects: what carries out each kind of effect, by its class; an exception in it counts as
+            the actor's crash. To be filled before the first message.
+    """
 
     def __init__(
         self,
-        interpret: Callable[[Cell[Actor, Message, Effect], Effect], None],
         crashed: Callable[[Cell[Actor, Message, Effect], Message, Exception], None],
         *,
         dropped: Callable[[Cell[Actor, Message, Effect], Message], None] | None = None,
@@ -81,21 +89,20 @@ class ActorPool(Generic[Actor, Message, Effect]):
         """Describe the pool.
 
         Args:
-            interpret: carries out one effect; an exception in it counts as the actor's crash.
             crashed: answers whoever waits for an actor that crashed; must not raise.
             dropped: told of each message that waited for an actor when that ended; whoever sent it
                 may wait for an answer. Must not raise.
             capacity: actors alive at the same time.
             mailbox_bound: messages waiting for one actor.
-            clock: seconds, handed to every step.
+            clock: seconds, handed to every step of a turn.
         """
-        self._interpret = interpret
+        self.effects: Mapping[type, CarryOut[Actor, Message, Effect]] = {}
         self._crashed = crashed
         self._told_of_dropped = dropped
         self._capacity = capacity
         self._mailbox_bound = mailbox_bound
         self._clock = clock
-        self._ready: deque[Cell[Actor, Message, Effect]] = deque()
+        self._mail: deque[tuple[Cell[Actor, Message, Effect], Message]] = deque()
         self._alive = self._spawned = self._ended = self._crashes = 0
         self._handled = self._refused = self._dropped = self._most_mail = 0
         self._more = trio.Event()
@@ -126,16 +133,14 @@ class ActorPool(Generic[Actor, Message, Effect]):
         if not cell.alive:
             self._dropped += 1
             return False
-        mail = cell._mail
-        if mail is None:
-            mail = cell._mail = deque()
-        elif len(mail) >= self._mailbox_bound:
+        mail = cell.mail = cell.mail + 1
+        if mail > self._mailbox_bound:
+            cell.mail -= 1
             self._refused += 1
             return False
-        mail.append(message)
-        if not cell._queued:
-            cell._queued = True
-            self._ready.append(cell)
+        if mail > self._most_mail:
+            self._most_mail = mail
+        self._mail.append((cell, message))
         return True
 
     def end(self, cell: Cell[Actor, Message, Effect]) -> None:
@@ -150,12 +155,27 @@ class ActorPool(Generic[Actor, Message, Effect]):
 
         What is left over is taken up by `run`, after the sockets had their turn.
         """
-        ready = self._ready
-        for _ in range(ACTORS_PER_TURN):
-            if not ready:
-                return
-            self._step(ready.popleft())
-        if ready:
+        mail = self._mail
+        if not mail:
+            return
+        now, effects, take = self._clock(), self.effects, mail.popleft
+        left = MESSAGES_PER_TURN
+        while mail and left:
+            left -= 1
+            cell, message = take()
+            cell.mail -= 1
+            if not cell.alive:
+                self._drop(cell, message)
+                continue
+            try:
+                for effect in cell.actor.receive(message, now):
+                    effects[type(effect)](cell, effect, now)
+            except Exception as error:  # the shell: this actor ends, no other
+                self._crashes += 1
+                self.end(cell)
+                self._crashed(cell, message, error)
+        self._handled += MESSAGES_PER_TURN - left
+        if mail:
             self._more.set()
 
     async def run(
@@ -186,49 +206,16 @@ class ActorPool(Generic[Actor, Message, Effect]):
             handled=self._handled,
             refused=self._refused,
             dropped=self._dropped,
-            ready=len(self._ready),
+            ready=len(self._mail),
             most_mail=self._most_mail,
         )
 
-    def _step(self, cell: Cell[Actor, Message, Effect]) -> None:
-        """Let one actor handle its mail; put it back when some is left."""
-        mail = cell._mail
-        cell._queued = False
-        if mail is None:
-            return
-        if len(mail) > self._most_mail:
-            self._most_mail = len(mail)
-        now = self._clock()
-        actor, interpret = cell.actor, self._interpret
-        for _ in range(min(len(mail), MESSAGES_PER_TURN)):
-            if not cell.alive:
-                self._drop(cell, mail)
-                break
-            message = mail.popleft()
-            self._handled += 1
-            try:
-                for effect in actor.receive(message, now):
-                    interpret(cell, effect)
-            except Exception as error:  # the shell: this actor ends, no other
-                self._crashes += 1
-                self.end(cell)
-                self._crashed(cell, message, error)
-        if mail and not cell.alive:
-            self._drop(cell, mail)
-        if mail:
-            if not cell._queued:
-                cell._queued = True
-                self._ready.append(cell)
-        else:
-            cell._mail = None  # an idle actor keeps no deque
-
-    def _drop(self, cell: Cell[Actor, Message, Effect], mail: deque[Message]) -> None:
-        """The mail of an actor that has ended."""
-        self._dropped += len(mail)
-        while mail:
-            message = mail.popleft()
-            if self._told_of_dropped is not None:
-                self._told_of_dropped(cell, message)
+    def _drop(self, cell: Cell[Actor, Message, Effect], message: Message) -> None:
+        """Mail of an actor that has ended."""
+        self._dropped += 1
+        self._handled -= 1
+        if self._told_of_dropped is not None:
+            self._told_of_dropped(cell, message)
 
 
 class PoolFull(Exception):

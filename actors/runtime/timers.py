@@ -35,11 +35,6 @@ class Timer:
         """Do not call. Harmless when it was called already; lets go of the callback at once."""
         self._callback = None
 
-    def _fire(self) -> None:
-        callback, self._callback = self._callback, None
-        if callback is not None:
-            callback()
-
 
 @dataclass(frozen=True, slots=True)
 class TimerStatistics:
@@ -52,11 +47,14 @@ class TimerStatistics:
 
 
 class TimerWheel:
-    """Calls back after a while, in the Trio thread, and ends a turn after each batch."""
+    """Calls back after a while, in the Trio thread, and ends a turn after each batch.
 
-    def __init__(self, turn: Turn, clock: Callable[[], float] = trio.current_time) -> None:
-        self._turn = turn
-        self._clock = clock
+    Attributes:
+        turn: that it ends, and whose clock it goes by.
+    """
+
+    def __init__(self, turn: Turn) -> None:
+        self.turn = turn
         self._buckets: dict[int, list[Timer]] = {}
         self._order: list[int] = []  # heap of the keys of _buckets
         self._sleep: trio.CancelScope | None = None
@@ -68,10 +66,14 @@ class TimerWheel:
 
         The callback must not wait. An exception in it is counted and reported to the turn.
         """
+        return self.at(self.turn.now() + max(seconds, 0.0), callback)
+
+    def at(self, moment: float, callback: Callable[[], None]) -> Timer:
+        """Call `callback` then, on the Trio clock; at once (the next batch) if that has passed."""
         timer = Timer(callback)
         self._started += 1
         # The bucket after the one the moment lies in: never early.
-        key = int((self._clock() + max(seconds, 0.0)) / BUCKET_SECONDS) + 1
+        key = int(moment / BUCKET_SECONDS) + 1
         bucket = self._buckets.get(key)
         if bucket is None:
             self._buckets[key] = [timer]
@@ -83,10 +85,11 @@ class TimerWheel:
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Call what is due, batch by batch, until cancelled."""
+        self.turn.use_clock_of_this_run()
         task_status.started()
         while True:
             await self._sleep_until_due()
-            while self._order and self._order[0] * BUCKET_SECONDS <= self._clock():
+            while self._order and self._order[0] * BUCKET_SECONDS <= self.turn.now():
                 await self._empty(self._buckets.pop(heapq.heappop(self._order)))
 
     def statistics(self) -> TimerStatistics:
@@ -116,12 +119,17 @@ class TimerWheel:
     async def _empty(self, bucket: list[Timer]) -> None:
         """Call one bucket's timers, a turn for every thousand."""
         for start in range(0, len(bucket), CALLBACKS_PER_TURN):
-            for timer in bucket[start : start + CALLBACKS_PER_TURN]:
-                self._due += 1
+            due = bucket[start : start + CALLBACKS_PER_TURN]
+            self._due += len(due)
+            for timer in due:
+                callback = timer._callback
+                if callback is None:
+                    continue  # cancelled, as most are
+                timer._callback = None
                 try:
-                    timer._fire()
+                    callback()
                 except Exception as error:  # one callback's bug must not stop all timers
                     self._crashes += 1
-                    self._turn.crashed(error)
-            self._turn.end()
+                    self.turn.crashed(error)
+            self.turn.end()
             await trio.lowlevel.checkpoint()

@@ -23,11 +23,21 @@ class Turn:
     """The end of every turn: steps are registered once, `end` is called often.
 
     Attributes:
+        now: seconds on the Trio clock.
         turns: how often the steps were walked through.
         crashes: exceptions that came out of a step, or were reported with `crashed`.
     """
 
-    __slots__ = ("_again", "_before", "_flushers", "_on_crash", "_running", "crashes", "turns")
+    __slots__ = (
+        "_again",
+        "_before",
+        "_flushers",
+        "_on_crash",
+        "_running",
+        "crashes",
+        "now",
+        "turns",
+    )
 
     def __init__(self, on_crash: Callable[[Exception], None] | None = None) -> None:
         """Begin without steps.
@@ -41,8 +51,13 @@ class Turn:
         self._on_crash = on_crash or _log_crash
         self._running = False
         self._again = False
+        self.now: Callable[[], float] = trio.current_time
         self.turns = 0
         self.crashes = 0
+
+    def use_clock_of_this_run(self) -> None:
+        """Ask the clock itself for `now`: `trio.current_time` looks it up each time, for 0.3 µs."""
+        self.now = trio.lowlevel.current_clock().current_time
 
     def before_flush(self, step: Step) -> None:
         """Call `step` in every turn before the flushers, in order of registration."""

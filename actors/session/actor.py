@@ -31,7 +31,14 @@ from actors.session.messages import (
     WakeAt,
 )
 from actors.session.session import Session
-from actors.session.transitions import LATE, Action, IllegalTransition, Input, State, step
+from actors.session.transitions import (
+    LATE,
+    TRANSITIONS,
+    Action,
+    IllegalTransition,
+    Input,
+    State,
+)
 
 
 class SessionActor(Session):
@@ -53,30 +60,29 @@ class SessionActor(Session):
         Returns:
             Effects in the order in which to carry them out.
         """
-        if isinstance(message, TimePassed) and now < self.deadline:
-            return (WakeAt(self.deadline),)  # the deadline moved since the wheel was set
-        if isinstance(message, DeviceGone) and message.exchange is not self.exchange:
+        given = _INPUTS.get(type(message))
+        if given is None:
+            given = self._input_of(message)
+        elif given is Input.TIME_PASSED:
+            if now < self.deadline:
+                return (WakeAt(self.deadline),)  # the deadline moved since the wheel was set
+        elif isinstance(message, DeviceGone) and message.exchange is not self.exchange:
             return self._drop_queued(message.exchange)
-        given = self._input_of(message)
-        try:
-            action, following = step(self.state, given)
-        except IllegalTransition:
+        step = _STEPS.get((self.state, given))
+        if step is None:
             if given in LATE:
                 return ()
-            raise
-        before = self.state
-        self.state = following
-        effects = _ACTIONS[action](self, message, now)
-        if following is not before and following in (State.SERVED, State.REFUSED):
+            raise IllegalTransition(self.state, given)
+        act, self.state, rests = step
+        effects = act(self, message, now)
+        if rests:
             self._rest(effects, now)
         return effects
 
     # --- what a message means ------------------------------------------------------------------
 
     def _input_of(self, message: Message) -> Input:
-        plain = _INPUTS.get(type(message))
-        if plain is not None:
-            return plain
+        """For messages whose meaning depends on what they say."""
         if isinstance(message, SubscriberFound):
             return self._input_of_subscriber(message.subscriber)
         conversation = self.conversation
@@ -90,8 +96,10 @@ class SessionActor(Session):
             imsi = conversation.authenticated_imsi(message.answer)
             if imsi is None:
                 return Input.IDENTITY_UNKNOWN
-            if self.rules.tenant_of(imsi, self.tenant) is None:
+            tenant = self.rules.tenant_of(imsi, self.tenant)
+            if tenant is None:
                 return Input.SUBSCRIBER_FOREIGN
+            self.accepted = (imsi, tenant)
         return given
 
     def _input_of_subscriber(self, subscriber: Subscriber | None) -> Input:
@@ -107,7 +115,7 @@ class SessionActor(Session):
     def _rest(self, effects: list[Effect], now: float) -> None:
         """The exchange is over: keep little, serve what queued meanwhile, wait for a repetition."""
         self.request = self.presented = None
-        effects.append(self.wake(now + self.rules.limits.finished_seconds))
+        effects += self.wake(now + self.rules.limits.finished_seconds)
         if self.backlog:
             following = self.backlog.popleft()
             if not self.backlog:
@@ -155,4 +163,16 @@ _ACTIONS: Final[Mapping[Action, Callable[[Session, Any, float], list[Effect]]]] 
     Action.CLOSE: service_actions.close,
     Action.CLOSE_UNANSWERED: service_actions.close_unanswered,
     Action.IGNORE: service_actions.ignore,
+}
+
+_FINISHED: Final = (State.SERVED, State.REFUSED)
+_Step = tuple[Callable[[Session, Any, float], list[Effect]], State, bool]
+# The table with the functions in it; whether the exchange is over then.
+_STEPS: Final[Mapping[tuple[State, Input], _Step]] = {
+    (state, given): (
+        _ACTIONS[action],
+        following,
+        following is not state and following in _FINISHED,
+    )
+    for (state, given), (action, following) in TRANSITIONS.items()
 }

@@ -22,6 +22,7 @@ from protocols.eap.numbers import (
 )
 from protocols.eap.packet import EapError, identity_response, nak_response, parse_response
 from protocols.eap.relay import (
+    InspectedRequest,
     RequestKind,
     aka_identity_response,
     inspect_request,
@@ -79,6 +80,7 @@ class Conversation:
         "_challenges",
         "_eap_id",
         "_identifier",
+        "_inspected",
         "_profile",
         "_realm",
         "_resumed",
@@ -115,6 +117,7 @@ class Conversation:
         self._aaa_host = b""
         self._aaa_state = b""
         self._identifier = FIRST_IDENTIFIER
+        self._inspected: InspectedRequest | None = None
         self._type = 0
         self._answered = b""
         self._resumed = False
@@ -210,6 +213,7 @@ class Conversation:
         """Who can answer the EAP request of a DEA 1001."""
         try:
             request = inspect_request(answer.eap_reissued_payload or answer.eap_payload)
+            self._inspected = request
         except EapError:
             return Input.NOBODY_CAN_ANSWER
         if request.kind is RequestKind.CHALLENGE:
@@ -252,7 +256,7 @@ class Conversation:
     def take_challenge(self, answer: EapAnswer) -> bytes:
         """The AAA's challenge on its way to the device, untouched."""
         packet = answer.eap_reissued_payload or answer.eap_payload
-        request = inspect_request(packet)
+        request = self._take_inspected()
         self._pin(answer)
         self._identifier = request.identifier
         self._type = request.type
@@ -266,7 +270,7 @@ class Conversation:
         self._rounds_for_device += 1
         self._pin(answer)
         packet = answer.eap_reissued_payload or answer.eap_payload
-        request = inspect_request(packet)
+        request = self._take_inspected()
         if request.kind is RequestKind.IDENTITY:
             return identity_response(request.identifier, self._eap_id)
         if request.kind is RequestKind.AKA_IDENTITY:
@@ -322,6 +326,12 @@ class Conversation:
             )
         found = outcome_of(answer)
         return found.name, describe(answer) if found.alarm else ""
+
+    def _take_inspected(self) -> InspectedRequest:
+        """What `input_of_dea` saw in the packet."""
+        request, self._inspected = self._inspected, None
+        assert request is not None
+        return request
 
     def _pin(self, answer: EapAnswer) -> None:
         self._aaa_host = answer.origin_host

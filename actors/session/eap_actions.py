@@ -39,7 +39,7 @@ def ask_aaa(session: Session, message: Message, now: float) -> list[Effect]:
         effects.append(Note(conversation.last_event))
     session.undelivered = None
     effects.append(SendDer(session.der(packet)))
-    effects.append(session.wake(now + session.rules.limits.answer_seconds))
+    effects += session.wake(now + session.rules.limits.answer_seconds)
     return effects
 
 
@@ -68,7 +68,7 @@ def relay_challenge(session: Session, message: AaaAnswered, now: float) -> list[
     effects: list[Effect] = [
         Note("challenge"),
         AnswerWithChallenge(exchange, packet),
-        session.wake(now + seconds),
+        *session.wake(now + seconds),
     ]
     if conversation.out_of_order:
         effects.insert(1, Alarm("the AAA's challenge does not begin with AT_RAND, AT_AUTN"))

@@ -6,12 +6,11 @@ waits.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Protocol
 
 import structlog
-import trio
 
 from actors.backends.bss import Bss, BssUnavailable, Plan, Subscriber
 from actors.counters import Counters
@@ -27,7 +26,6 @@ from actors.session.messages import (
     Answer,
     AnswerWithChallenge,
     BssFailed,
-    Effect,
     EndSession,
     Exchange,
     FindSubscriber,
@@ -87,38 +85,48 @@ class Interpreter:
         random: RandomOctets,
         owner: int,
     ) -> None:
-        """Take the parts.
+        """Take the parts; the pool's effects are carried out here from now on.
 
         Args:
             owner: this process, as cookies name it.
         """
         self._tell = pool.tell
+        pool.effects = {
+            SendDer: self._send_der,
+            SendStr: self._send_str,
+            FindSubscriber: self._find_subscriber,
+            Keep: self._keep,
+            AnswerWithChallenge: self._answer_with_challenge,
+            Answer: self._answer,
+            WakeAt: self.wake_at,
+            KnownAs: self._known_as,
+            Note: self._note,
+            Alarm: self._alarm,
+            EndSession: self._end_session,
+        }
         self._registry = registry
         self._aaa = aaa
         self._bss = bss
         self._timers = timers
+        self._turn = timers.turn
         self._counters = counters
         self._trace = trace
         self._random = random
         self._owner = owner
         self._keeping = Keeping(store, random)
 
-    def carry_out(self, cell: SessionCell, effect: Effect) -> None:
-        """Do one thing that the session wants done."""
-        _EFFECTS[type(effect)](self, cell, effect)
-
     # --- the AAA -------------------------------------------------------------------------------
 
-    def _send_der(self, cell: SessionCell, effect: SendDer) -> None:
+    def _send_der(self, cell: SessionCell, effect: SendDer, now: float) -> None:
         self._registry.file_diameter(cell, effect.request.session_id)
-        cell.actor.der_sent = trio.current_time()
+        cell.actor.der_sent = now
         self._aaa.request(effect.request, partial(self._aaa_outcome, cell))
 
     def _aaa_outcome(self, cell: SessionCell, outcome: EapOutcome) -> None:
         session = cell.actor
         tenant = session.tenant.id
         application = session.tenant.authentication.application
-        seconds = trio.current_time() - session.der_sent
+        seconds = self._turn.now() - session.der_sent
         session.away_seconds += seconds
         if self._trace.armed:
             self._trace.aaa_outcome(session, outcome, seconds)
@@ -131,12 +139,12 @@ class Interpreter:
             self._counters.no_answer(tenant, application, outcome.reason.value)
             self._tell(cell, AaaFailed(outcome))
 
-    def _send_str(self, cell: SessionCell, effect: SendStr) -> None:
+    def _send_str(self, cell: SessionCell, effect: SendStr, now: float) -> None:
         self._aaa.terminate(effect.request)
 
     # --- the BSS and the store -----------------------------------------------------------------
 
-    def _find_subscriber(self, cell: SessionCell, effect: FindSubscriber) -> None:
+    def _find_subscriber(self, cell: SessionCell, effect: FindSubscriber, now: float) -> None:
         self._bss.find_subscriber(effect.tenant, effect.imsi, partial(self._subscriber_found, cell))
 
     def _subscriber_found(
@@ -147,7 +155,7 @@ class Interpreter:
         else:
             self._tell(cell, SubscriberFound(*(found or (None, None))))
 
-    def _keep(self, cell: SessionCell, effect: Keep) -> None:
+    def _keep(self, cell: SessionCell, effect: Keep, now: float) -> None:
         self._keeping.keep(cell.actor.tenant, effect, partial(self._kept, cell))
 
     def _kept(self, cell: SessionCell, kept: Stored | StoreFailed) -> None:
@@ -157,12 +165,14 @@ class Interpreter:
 
     # --- the device ----------------------------------------------------------------------------
 
-    def _answer_with_challenge(self, cell: SessionCell, effect: AnswerWithChallenge) -> None:
+    def _answer_with_challenge(
+        self, cell: SessionCell, effect: AnswerWithChallenge, now: float
+    ) -> None:
         exchange, session = effect.exchange, cell.actor
         if exchange is None or exchange.gone:
             if not session.cookie:  # nobody has the cookie, so nobody can go on
                 self._counters.session("abandoned-first-leg")
-                self._registry.end(cell)
+                self._registry.end(cell, now)
             return
         if not session.cookie:
             expires = int(time.time() + session.rules.limits.challenge_seconds)
@@ -175,13 +185,12 @@ class Interpreter:
         if self._trace.armed:
             self._trace.answered(session, response, (), exchange)
 
-    def _answer(self, cell: SessionCell, effect: Answer) -> None:
+    def _answer(self, cell: SessionCell, effect: Answer, now: float) -> None:
         session, exchange = cell.actor, effect.exchange
         self._registry.finished(session)
-        for app in effect.apps or ("",):
-            self._counters.exchange(
-                session.tenant.id, app, str(effect.response.status), effect.cause
-            )
+        self._counters.exchanges(
+            session.tenant.id, effect.apps, effect.response.status, effect.cause
+        )
         if exchange is not None:
             exchange.on_gone = None
             self._give(session, exchange, effect.response)
@@ -195,49 +204,34 @@ class Interpreter:
             self._counters.session("status-guarded")
             response = sound
         self._counters.http(session.tenant.id, response.status, exchange.http_version)
-        self._counters.leg(trio.current_time() - session.leg_began, session.away_seconds)
+        self._counters.leg(self._turn.now() - session.leg_began, session.away_seconds)
         exchange.answer(response)
 
     # --- time and the registry -----------------------------------------------------------------
 
-    def wake_at(self, cell: SessionCell, effect: WakeAt) -> None:
+    def wake_at(self, cell: SessionCell, effect: WakeAt, now: float) -> None:
         """Ring for the session then, unless the wheel rings before: it will ask again."""
         session = cell.actor
         if session.alarm_at and session.alarm_at <= effect.at:
             return
         session.alarm_at = effect.at
-        self._timers.after(effect.at - trio.current_time(), partial(self._wake, cell))
+        self._timers.at(effect.at, partial(self._wake, cell))
 
     def _wake(self, cell: SessionCell) -> None:
         if cell.alive:
             cell.actor.alarm_at = 0.0
             self._tell(cell, TimePassed())
 
-    def _known_as(self, cell: SessionCell, effect: KnownAs) -> None:
+    def _known_as(self, cell: SessionCell, effect: KnownAs, now: float) -> None:
         self._registry.file_subscriber(cell, (effect.tenant, effect.imsi, effect.terminal_id))
 
-    def _end_session(self, cell: SessionCell, effect: EndSession) -> None:
-        self._registry.end(cell)
+    def _end_session(self, cell: SessionCell, effect: EndSession, now: float) -> None:
+        self._registry.end(cell, now)
 
     # --- the operator --------------------------------------------------------------------------
 
-    def _note(self, cell: SessionCell, effect: Note) -> None:
+    def _note(self, cell: SessionCell, effect: Note, now: float) -> None:
         self._counters.eap(cell.actor.tenant.id, effect.event)
 
-    def _alarm(self, cell: SessionCell, effect: Alarm) -> None:
+    def _alarm(self, cell: SessionCell, effect: Alarm, now: float) -> None:
         _log.warning("alarm", tenant=cell.actor.tenant.id, text=effect.text)
-
-
-_EFFECTS: Final[Mapping[type, Callable[[Interpreter, SessionCell, Any], None]]] = {
-    SendDer: Interpreter._send_der,
-    SendStr: Interpreter._send_str,
-    FindSubscriber: Interpreter._find_subscriber,
-    Keep: Interpreter._keep,
-    AnswerWithChallenge: Interpreter._answer_with_challenge,
-    Answer: Interpreter._answer,
-    WakeAt: Interpreter.wake_at,
-    KnownAs: Interpreter._known_as,
-    Note: Interpreter._note,
-    Alarm: Interpreter._alarm,
-    EndSession: Interpreter._end_session,
-}

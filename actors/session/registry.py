@@ -4,8 +4,6 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-import trio
-
 from actors.counters import Counters
 from actors.runtime.pool import ActorPool, Cell, PoolFull
 from actors.session.actor import SessionActor
@@ -164,14 +162,17 @@ class Registry:
             _one_less(self._unfinished, device)
             _one_less(self._under_way, device[0])
 
-    def end(self, cell: SessionCell) -> None:
-        """Take the session out of every index; its cookie opens no more."""
+    def end(self, cell: SessionCell, now: float) -> None:
+        """Take the session out of every index; its cookie opens no more.
+
+        Args:
+            now: seconds on the Trio clock.
+        """
         session = cell.actor
         self._pool.end(cell)
         self.finished(session)
         if session.cookie:
             self._by_cookie.pop(session.cookie, None)
-            now = trio.current_time()
             self._spent.forget(now)
             self._spent.add(session.cookie, now + self.rules.limits.challenge_seconds)
         key = session.subscriber_key

@@ -57,26 +57,22 @@ def ask_bss(session: Session, message: Message, now: float) -> list[Effect]:
         effects = _authenticated(session, message.answer)
     session.undelivered = None
     effects.append(FindSubscriber(session.tenant.id, session.imsi))
-    effects.append(session.wake(now + session.rules.limits.answer_seconds))
+    effects += session.wake(now + session.rules.limits.answer_seconds)
     return effects
 
 
 def _authenticated(session: Session, answer: EapAnswer) -> list[Effect]:
     """Who it is, by the AAA's word; the Diameter session has served its purpose."""
-    conversation, request = session.conversation, session.request
-    assert conversation is not None
+    request = session.request
     assert request is not None
-    imsi = conversation.authenticated_imsi(answer)
-    assert imsi is not None, "_input_of gives IDENTITY_UNKNOWN without one"
-    tenant = session.rules.tenant_of(imsi, session.tenant)
-    assert tenant is not None, "_input_of gives SUBSCRIBER_FOREIGN without one"
-    session.tenant = tenant
-    session.imsi = imsi
+    assert session.accepted is not None, "_input_of gives SUCCESS_RECEIVED with one alone"
+    session.imsi, session.tenant = session.accepted
+    session.accepted = None
     session.presented = None
     effects: list[Effect] = [Note("success")]
     if session.tenant.authentication.session_termination and answer.auth_session_state == 0:
         effects.append(SendStr(session.der(b"")))
-    effects.append(KnownAs(session.tenant.id, imsi, request.terminal_id))
+    effects.append(KnownAs(session.tenant.id, session.imsi, request.terminal_id))
     return effects
 
 

@@ -49,6 +49,7 @@ class Session:
         tenant: whose subscriber it is, as far as it is known.
         name: for traces, and part of the Diameter Session-Id.
         conversation: of EAP; None for a session by token.
+        accepted: whom the AAA accepted and whose subscriber that is; not acted on yet.
         imsi: authenticated, or before that what the device says of itself.
         rules: shared limits.
         request, exchange: what is being served, and who waits for it.
@@ -63,6 +64,7 @@ class Session:
     """
 
     __slots__ = (
+        "accepted",
         "alarm_at",
         "away_seconds",
         "backlog",
@@ -100,6 +102,7 @@ class Session:
         self.tenant = tenant
         self.name = name
         self.conversation = conversation
+        self.accepted: tuple[str, Tenant] | None = None
         self.imsi = ""
         self.rules = rules
         self.request: Ts43Request | None = None
@@ -135,7 +138,8 @@ class Session:
         """Stand where a sealed cookie says that another worker or node stood."""
         self.request = request
         self.state = State.WAITING_FOR_DEVICE
-        return self.wake(now + self.rules.limits.challenge_seconds)
+        self.deadline = now + self.rules.limits.challenge_seconds
+        return WakeAt(self.deadline)
 
     def adopt(self, tenant: Tenant, rules: Rules) -> None:
         """Go by a configuration that was loaded since, unless something is under way."""
@@ -174,7 +178,7 @@ class Session:
             f"try again later: {cause}",
         )
 
-    def wake(self, at: float) -> WakeAt:
-        """The current state may last until `at`."""
+    def wake(self, at: float) -> tuple[WakeAt, ...]:
+        """The current state may last until `at`; nothing to do when the wheel rings before that."""
         self.deadline = at
-        return WakeAt(at)
+        return () if 0.0 < self.alarm_at <= at else (WakeAt(at),)

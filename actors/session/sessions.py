@@ -11,7 +11,6 @@ from dataclasses import replace
 from functools import partial
 
 import structlog
-import trio
 
 from actors.admission.admission import Admission
 from actors.backends.bss import Bss
@@ -26,7 +25,6 @@ from actors.session.interpreter import Aaa, Interpreter
 from actors.session.messages import (
     AaaAborted,
     DeviceGone,
-    Effect,
     Exchange,
     Message,
     RelayEapAnswer,
@@ -95,12 +93,13 @@ class Sessions:
         self._owner = owner
         self._forward = forward
         self._trace = SessionTrace(recorder)
+        self._turn = timers.turn
         self.pool: SessionPool = ActorPool(
-            self._carry_out,
             self._crashed,
             dropped=self._dropped,
             capacity=limits.capacity,
             mailbox_bound=limits.mailbox_bound,
+            clock=lambda: self._turn.now(),
         )
         rules = Rules(
             limits,
@@ -154,7 +153,7 @@ class Sessions:
         device = (exchange.peer, request.terminal_id)
         if self._registry.unfinished(device) >= self._limits.max_requests_per_device:
             return self._excuse(tenant, exchange, "device-limit")
-        now = trio.current_time()
+        now = self._turn.now()
         why_not = self._admission.authentication(tenant, request, exchange.peer, now)
         if why_not:
             return self._shed(tenant, exchange, "authentication", why_not)
@@ -194,8 +193,9 @@ class Sessions:
             cell = self._registry.resume(cookie, point, tenant)
             if cell is None:
                 return self._excuse(tenant, exchange, "too many sessions")
-            wake = cell.actor.resume(responses.resumed_request(point), trio.current_time())
-            self._interpreter.wake_at(cell, wake)
+            now = self._turn.now()
+            wake = cell.actor.resume(responses.resumed_request(point), now)
+            self._interpreter.wake_at(cell, wake, now)
         self._tell_for(cell, RelayEapAnswer(answer, exchange), exchange, http)
 
     def _unknown_cookie(self, exchange: Exchange, http: HttpRequest) -> None:
@@ -211,7 +211,7 @@ class Sessions:
         otherwise: Callable[[], None],
     ) -> None:
         """A request with a token: serve it, or call `otherwise` when the token is no good."""
-        why_not = self._admission.token(tenant, trio.current_time())
+        why_not = self._admission.token(tenant, self._turn.now())
         if why_not:
             return self._shed(tenant, exchange, "token", why_not)
         hashed = token_hash(request.token)
@@ -307,7 +307,7 @@ class Sessions:
     ) -> None:
         """Give the session what a device asked of it."""
         session = cell.actor
-        session.leg_began = trio.current_time()
+        session.leg_began = self._turn.now()
         session.away_seconds = 0.0
         if self._trace.armed:
             self._trace.asked(session, http, exchange)
@@ -319,15 +319,12 @@ class Sessions:
     def _device_gone(self, cell: SessionCell, exchange: Exchange) -> None:
         self.pool.tell(cell, DeviceGone(exchange))
 
-    def _carry_out(self, cell: SessionCell, effect: Effect) -> None:
-        self._interpreter.carry_out(cell, effect)
-
     def _crashed(self, cell: SessionCell, message: Message, error: Exception) -> None:
         """The pool's shell: a bug ended this session; whoever waits gets 503, never 500."""
         session = cell.actor
         _log.error("session crashed", message=type(message).__name__, exc_info=error)
         self._counters.session("crashed")
-        self._registry.end(cell)
+        self._registry.end(cell, self._turn.now())
         waiting = list(session.waiting)
         newest = getattr(message, "exchange", None)
         if newest is not None and newest not in waiting:

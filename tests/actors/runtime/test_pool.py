@@ -32,14 +32,15 @@ class Bench:
         self.effects: list[str] = []
         self.crashes: list[tuple[Cell[Recorder, int, str], int, Exception]] = []
         self.pool: ActorPool[Recorder, int, str] = ActorPool(
-            self.interpret,
             lambda cell, message, error: self.crashes.append((cell, message, error)),
             capacity=capacity,
             mailbox_bound=mailbox_bound,
             clock=lambda: self.now,
         )
+        self.pool.effects = {str: self.interpret}
 
-    def interpret(self, cell: Cell[Recorder, int, str], effect: str) -> None:
+    def interpret(self, cell: Cell[Recorder, int, str], effect: str, now: float) -> None:
+        assert now == self.now
         if effect == "end":
             self.pool.end(cell)
         elif effect == "self":
@@ -60,12 +61,34 @@ def test_messages_are_handled_in_order_with_the_pools_clock() -> None:
     assert bench.pool.statistics().handled == 3
 
 
-def test_an_idle_actor_keeps_no_mailbox() -> None:
+def test_mail_is_counted_until_it_is_taken() -> None:
     bench = Bench()
+    cell = bench.pool.spawn(Recorder())
+    for number in (1, 2):
+        bench.pool.tell(cell, number)
+    assert cell.mail == 2
+    assert (bench.pool.statistics().ready, bench.pool.statistics().most_mail) == (2, 2)
+    bench.pool.run_ready()
+    assert cell.mail == 0
+
+
+def test_an_effect_of_no_known_kind_ends_the_actor() -> None:
+    bench = Bench()
+    bench.pool.effects = {}
     cell = bench.pool.spawn(Recorder())
     bench.pool.tell(cell, 1)
     bench.pool.run_ready()
-    assert cell._mail is None
+    assert not cell.alive
+    assert len(bench.crashes) == 1
+
+
+def test_actors_take_turns_in_the_order_in_which_their_mail_came() -> None:
+    bench = Bench()
+    one, other = bench.pool.spawn(Recorder()), bench.pool.spawn(Recorder())
+    for cell, number in ((one, 1), (other, 2), (one, 3)):
+        bench.pool.tell(cell, number)
+    bench.pool.run_ready()
+    assert bench.effects == ["took 1", "took 2", "took 3"]
 
 
 def test_a_full_mailbox_refuses() -> None:
@@ -146,14 +169,16 @@ def test_mail_beyond_a_turns_share_is_dropped_too_when_the_actor_ends(
     for number in (0, 1):
         bench.pool.tell(cell, number)
     bench.pool.run_ready()
-    assert bench.pool.statistics().dropped == 1
+    assert (bench.pool.statistics().handled, bench.pool.statistics().ready) == (1, 1)
+    bench.pool.run_ready()
+    assert (bench.pool.statistics().handled, bench.pool.statistics().dropped) == (1, 1)
     assert bench.pool.statistics().ready == 0
 
 
 async def test_what_one_turn_leaves_is_taken_up_by_the_next(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(pool_module, "ACTORS_PER_TURN", 3)
+    monkeypatch.setattr(pool_module, "MESSAGES_PER_TURN", 3)
     bench = Bench()
     cells = [bench.pool.spawn(Recorder()) for _ in range(8)]
     for cell in cells:
