@@ -2,7 +2,6 @@
 
 import gzip
 import json
-from collections.abc import Mapping
 
 import pytest
 
@@ -12,6 +11,7 @@ from scripts.lab.phone_habits import AOSP, EAP_RELAY, JSON, SAMSUNG, XML, Habits
 from tests.node.whole.conftest import Whole
 from tests.node.whole.whole_node import WholeNode, asking
 from tests.protocols.ts43.document_readers import (
+    lasting,
     read_json,
     read_like_android,
     read_like_samsung,
@@ -30,15 +30,6 @@ def decisions(response: Response) -> dict[str, object]:
     is_json = b"json" in (response.header(b"content-type") or b"")
     read = read_json(response.body) if is_json else read_xml(response.body)
     return lasting({name: value for name, value in read.items() if name.startswith("ap")})
-
-
-def lasting(applications: Mapping[str, object]) -> dict[str, object]:
-    """What two answers of the same decision share: user data are sealed anew for each."""
-    return {
-        app: {name: value for name, value in parms.items() if name != "ServiceFlow_UserData"}
-        for app, parms in applications.items()
-        if isinstance(parms, Mapping)
-    }
 
 
 async def post_json(node: WholeNode, parameters: dict[str, object]) -> Response:

@@ -7,6 +7,7 @@ lists of `{type: {...}}`.
 
 import json
 import re
+from collections.abc import Mapping
 from typing import Any
 from xml.etree import ElementTree
 
@@ -151,3 +152,12 @@ def _only_texts(value: object) -> None:
             _only_texts(inner)
     elif not isinstance(value, str):
         raise ReaderError("a leaf is no text")
+
+
+def lasting(applications: Mapping[str, object]) -> dict[str, object]:
+    """What two answers of the same decision share: user data are sealed anew for each."""
+    return {
+        app: {name: value for name, value in parms.items() if name != "ServiceFlow_UserData"}
+        for app, parms in applications.items()
+        if isinstance(parms, Mapping)
+    }
