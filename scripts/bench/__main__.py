@@ -18,8 +18,9 @@ from scripts.bench.flame import profile
 from scripts.bench.lab import bench_lab, cores
 from scripts.bench.measure import MeasurementFailed
 from scripts.bench.modes import EVERY_MODE, HTTP_MODES
+from scripts.bench.overload import overload
 from scripts.bench.processes import NotStarted
-from scripts.bench.results import FORMAT, Machine, Results, floors
+from scripts.bench.results import FORMAT, Machine, Results, floors, overload_floors
 from scripts.bench.rounds import FULL, QUICK, Effort
 from scripts.bench.show import plot, show
 
@@ -31,7 +32,7 @@ FAILED = 2  # nothing could be measured; 1: a floor was missed
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option("--quick", is_flag=True, help="Two short rounds, under 50 s.")
 @click.option("--rounds", "count", type=click.IntRange(1, 100), help="Interleaved rounds.")
-@click.option("--modes", help=f"Comma-separated, of: {', '.join(EVERY_MODE)}.")
+@click.option("--modes", "--mode", help=f"Comma-separated, of: {', '.join(EVERY_MODE)}.")
 @click.option(
     "--json",
     "json_file",
@@ -56,7 +57,8 @@ def main(
     plot_file: Path | None, profile_file: Path | None, seconds: float,
 ) -> None:  # fmt: skip
     """Measure the node: CPU per exchange against an ordinary Python stack, latency at half load,
-    the Diameter client against python-diameter's, memory of idle sessions, the store.
+    the Diameter client against python-diameter's, memory of idle sessions, the store, and what is
+    served when up to five times as many devices come as the node can serve.
 
     CPU is what the operating system accounts to all processes of a server. Ratios count, not
     milliseconds: both servers are measured in turns on the same core against the same AAA. Exit
@@ -99,7 +101,7 @@ def measured(chosen: tuple[str, ...], effort: Effort, quick: bool, say: rounds.S
     began = datetime.datetime.now(datetime.UTC)
     load_average = os.getloadavg()[0]
     http_modes = [HTTP_MODES[mode] for mode in chosen if mode in HTTP_MODES]
-    http, diameter, idle, store = [], None, None, None
+    http, diameter, idle, store, overloaded = [], None, None, None, None
     with tempfile.TemporaryDirectory(prefix="entitlement-bench-") as name:
         folder = Path(name)
         if http_modes or "diameter" in chosen:
@@ -107,6 +109,11 @@ def measured(chosen: tuple[str, ...], effort: Effort, quick: bool, say: rounds.S
                 http = rounds.http_rounds(lab, http_modes, effort, say)
                 if "diameter" in chosen:
                     diameter = rounds.diameter_rounds(lab, effort, say)
+        if "overload" in chosen:
+            place = folder / "overload"
+            place.mkdir()
+            with bench_lab(place, ordinary=False) as lab:
+                overloaded = overload(lab, *effort.overload, say)
         if "sessions" in chosen:
             idle = rounds.idle_sessions(effort, say)
         if "store" in chosen:
@@ -120,7 +127,8 @@ def measured(chosen: tuple[str, ...], effort: Effort, quick: bool, say: rounds.S
     )
     return Results(
         FORMAT, began.isoformat(timespec="seconds"), effort.rounds, quick, machine, http,
-        diameter, idle, store, floors(http, diameter, idle),
+        diameter, idle, store, [*floors(http, diameter, idle), *overload_floors(overloaded)],
+        overloaded,
     )  # fmt: skip
 
 

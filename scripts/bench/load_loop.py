@@ -41,12 +41,17 @@ class LoadConnection:
     __slots__ = ("_incoming", "_outgoing", "_rest", "_tls", "http", "ready", "running", "socket",
                  "waiting")  # fmt: skip
 
-    def __init__(self, address: tuple[str, int], context: ssl.SSLContext, *, http2: bool) -> None:
-        self.socket = socket.socket()
-        self.socket.setblocking(False)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        with contextlib.suppress(BlockingIOError):
-            self.socket.connect(address)
+    def __init__(
+        self, address: tuple[str, int], context: ssl.SSLContext, *, http2: bool,
+        connected: socket.socket | None = None,
+    ) -> None:  # fmt: skip
+        """Connect, unless there is a socket that is connected or about to be."""
+        self.socket = connected or socket.socket()
+        if connected is None:
+            self.socket.setblocking(False)
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            with contextlib.suppress(BlockingIOError):
+                self.socket.connect(address)
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname="localhost")
         self._rest = b""

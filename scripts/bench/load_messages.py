@@ -21,12 +21,13 @@ class Request:
 class Answer:
     """One answer; of its fields only what the exchanges need."""
 
-    __slots__ = ("body", "content_type", "cookie", "status")
+    __slots__ = ("body", "content_type", "cookie", "retry_after", "status")
 
     def __init__(self) -> None:
         self.status = 0
         self.content_type = b""
         self.cookie = b""
+        self.retry_after = 0
         self.body = b""
 
     def take(self, name: bytes, value: bytes) -> None:
@@ -35,5 +36,7 @@ class Answer:
             self.status = int(value)
         elif name == b"content-type":
             self.content_type = value
+        elif name == b"retry-after":
+            self.retry_after = int(value)
         elif name == b"set-cookie":
             self.cookie = value.partition(b";")[0]

@@ -34,5 +34,5 @@ _ALL: Final = (
     HttpMode("http1", False, 0, 16, (150, 800), None, None, http2=False),
 )
 HTTP_MODES: Final = {mode.name: mode for mode in _ALL}
-OTHER_MODES: Final = ("diameter", "sessions", "store")
+OTHER_MODES: Final = ("diameter", "sessions", "store", "overload")
 EVERY_MODE: Final = (*HTTP_MODES, *OTHER_MODES)

@@ -10,6 +10,7 @@ from scripts.bench.diameter_client import DiameterResult
 from scripts.bench.idle_sessions import IdleResult
 from scripts.bench.measure import Measured
 from scripts.bench.modes import HttpMode
+from scripts.bench.overload import GOODPUT_FLOOR, LATENCY_FLOOR, OverloadResult
 from scripts.bench.store_load import StoreResult
 
 FORMAT: Final = 1
@@ -18,6 +19,7 @@ DIAMETER_FLOOR: Final = 1 / 8
 DIAMETER_AIM: Final = 1 / 12
 SESSION_FLOOR_OCTETS: Final = 4_000.0
 SESSION_AIM_OCTETS: Final = 1_500.0
+OVERLOAD: Final = 2.0  # times the capacity, at which the floors of goodput and p99 count
 
 
 class Side(msgspec.Struct, frozen=True):
@@ -109,6 +111,7 @@ class Results(msgspec.Struct, frozen=True):
     sessions: IdleResult | None
     store: StoreResult | None
     floors: list[Floor]
+    overload: OverloadResult | None = None
 
 
 def side(measured: Sequence[Measured]) -> Side:
@@ -158,6 +161,19 @@ def floors(
         octets = sessions.octets_each
         found.append(
             _floor("idle session", SESSION_FLOOR_OCTETS, SESSION_AIM_OCTETS, octets, "octets")
+        )
+    return found
+
+
+def overload_floors(result: OverloadResult | None) -> list[Floor]:
+    """Compare goodput and latency at twice the capacity; five times is the aim, in the table."""
+    runs = [] if result is None else [one for one in result.runs if one.load == OVERLOAD]
+    found = []
+    for run in runs:
+        lost, most = 1.0 - run.goodput, 1.0 - GOODPUT_FLOOR
+        found.append(_floor("goodput lost at 2 x load", most, most, lost, "of capacity"))
+        found.append(
+            _floor("p99 at 2 x load", LATENCY_FLOOR, LATENCY_FLOOR, run.p99_ratio, "x at 0.8")
         )
     return found
 

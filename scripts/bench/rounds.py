@@ -52,10 +52,11 @@ class Effort:
     diameter: tuple[int, int]  # DERs of the library, and of ours
     sessions: int
     store: int
+    overload: tuple[int, float, float]  # rounds of the capacity, seconds of a load, left out
 
 
-FULL: Final = Effort(3, 1.0, 4.0, 128, (2_000, 20_000), 100_000, 20_000)
-QUICK: Final = Effort(2, 0.33, 1.0, 32, (600, 5_000), 30_000, 5_000)
+FULL: Final = Effort(3, 1.0, 4.0, 128, (2_000, 20_000), 100_000, 20_000, (3, 13.0, 3.0))
+QUICK: Final = Effort(2, 0.33, 1.0, 32, (600, 5_000), 30_000, 5_000, (2, 6.0, 2.0))
 
 
 def http_rounds(

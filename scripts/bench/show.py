@@ -6,6 +6,7 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
+from scripts.bench.overload_show import overload_svg, overload_table
 from scripts.bench.results import Floor, HttpResult, Results
 
 _WIDTH: Final = 760
@@ -47,6 +48,8 @@ def show(results: Results, console: Console) -> None:
             f"{store.saved_per_second:,.0f} tokens committed a second",
             highlight=False,
         )
+    if results.overload is not None:
+        console.print(overload_table(results.overload))
     if results.floors:
         console.print(_floor_table(results.floors))
 
@@ -94,6 +97,8 @@ def _floor_table(floors: list[Floor]) -> Table:
 
 
 def _value(value: float, unit: str) -> str:
+    if unit == "of capacity":
+        return f"{value:.0%}"
     return _fraction(value) if unit.startswith("of ") else f"{value:,.4g} {unit}"
 
 
@@ -104,10 +109,16 @@ def _fraction(ratio: float) -> str:
 def plot(results: Results, path: Path) -> None:
     """Write the CPU of both servers, mode by mode, as one SVG file.
 
+    What an overload came to is a file of its own, `…-overload.svg` when the name is taken.
+
     Raises:
         OSError: it cannot be written.
     """
-    path.write_text(svg(results.http), encoding="utf-8")
+    if results.http or results.overload is None:
+        path.write_text(svg(results.http), encoding="utf-8")
+        path = path.with_stem(f"{path.stem}-overload")
+    if results.overload is not None:
+        path.write_text(overload_svg(results.overload), encoding="utf-8")
 
 
 def svg(results: list[HttpResult]) -> str:
