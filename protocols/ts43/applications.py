@@ -15,6 +15,7 @@ PRIVATE_USER_IDENTITY: Final = "ap2013"
 DEVICE_AND_USER_INFORMATION: Final = "ap2014"
 DEVICE_APPLICATION: Final = "ap2015"
 SATELLITE: Final = "ap2016"
+CROSS_PLATFORM_ODSA: Final = "ap2017"  # after v12; Android's constants have it
 
 APPLICATION_NAMES: Final = {
     VOICE: "Voice over Cellular",
@@ -29,6 +30,7 @@ APPLICATION_NAMES: Final = {
     DEVICE_AND_USER_INFORMATION: "Device and user information",
     DEVICE_APPLICATION: "Device application authentication",
     SATELLITE: "SatMode",
+    CROSS_PLATFORM_ODSA: "Cross-platform ODSA",
 }
 
 # Whatever stands around the ids in a list: the Android client sends "[ap2004,ap2003]" as one text,

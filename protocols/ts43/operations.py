@@ -4,21 +4,28 @@ from collections.abc import Mapping
 from typing import Final
 
 CHECK_ELIGIBILITY: Final = "CheckEligibility"
+MANAGE_SUBSCRIPTION: Final = "ManageSubscription"
 MANAGE_SERVICE: Final = "ManageService"
+ACQUIRE_CONFIGURATION: Final = "AcquireConfiguration"
+ACQUIRE_PLAN: Final = "AcquirePlan"
+ACQUIRE_TEMPORARY_TOKEN: Final = "AcquireTemporaryToken"  # noqa: S105 - a name
+GET_PHONE_NUMBER: Final = "GetPhoneNumber"
+VERIFY_PHONE_NUMBER: Final = "VerifyPhoneNumber"
+GET_SUBSCRIBER_INFO: Final = "GetSubscriberInfo"
 
 # Texts compare without case (§1.7): each operation by its lower-case form.
 OPERATIONS: Final[Mapping[str, str]] = {
     name.lower(): name
     for name in (
         CHECK_ELIGIBILITY,
-        "ManageSubscription",
+        MANAGE_SUBSCRIPTION,
         MANAGE_SERVICE,
-        "AcquireConfiguration",
-        "AcquirePlan",
-        "AcquireTemporaryToken",
-        "GetPhoneNumber",
-        "VerifyPhoneNumber",
-        "GetSubscriberInfo",
+        ACQUIRE_CONFIGURATION,
+        ACQUIRE_PLAN,
+        ACQUIRE_TEMPORARY_TOKEN,
+        GET_PHONE_NUMBER,
+        VERIFY_PHONE_NUMBER,
+        GET_SUBSCRIBER_INFO,
         "AcquireOperatorToken",
         "ValidateOperatorToken",
         "GetSubscriberDeviceInfo",

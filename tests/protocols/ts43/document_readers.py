@@ -18,6 +18,8 @@ LISTS = {
     "DataUsageInfo",
     "5GSAInfo",
     "CompanionConfigurations",
+    "PrimaryConfigurations",
+    "PlanOffers",
 }
 REPEATED = {"PLMNAllowed", "PLMNBarred"}
 
