@@ -47,16 +47,20 @@ class Dialing:
             milliseconds = int(settings.statement_seconds * 1_000)
             await self._ask(connection, f"SET statement_timeout = {milliseconds}")
             link = Link(connection, statements, trio.current_time())
-            with trio.fail_after(settings.answer_seconds):
-                await _prepare(link)
-            # A newer release may migrate while this one runs; its statements still work then.
-            self._fits = True
-        except trio.TooSlowError:
-            connection.finish()
-            raise ConnectionLost("the statements were not prepared in time") from None
         except BaseException:
             connection.finish()
             raise
+        try:
+            with trio.fail_after(settings.answer_seconds):
+                await _prepare(link)
+        except trio.TooSlowError:
+            link.close()
+            raise ConnectionLost("the statements were not prepared in time") from None
+        except BaseException:
+            link.close()
+            raise
+        # A newer release may migrate while this one runs; its statements still work then.
+        self._fits = True
         return link
 
     async def _check_schema(self, connection: PGconn) -> None:

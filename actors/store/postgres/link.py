@@ -4,6 +4,7 @@ Requests that share a Sync share a transaction: one commit, and an error in one 
 it (libpq, "Pipeline Mode"). What is done about that is decided elsewhere (`pipeline.py`).
 """
 
+import os
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Final
@@ -39,6 +40,7 @@ class Link:
     """Sends requests and takes their results, first in, first out.
 
     Attributes:
+        socket: to wait for.
         blocked: the socket took not everything yet: `flush` again when it is writable.
         heard_at: when something came last, or was sent to a server that owed nothing.
     """
@@ -48,6 +50,9 @@ class Link:
         connection.nonblocking = 1
         connection.enter_pipeline_mode()
         self._connection = connection
+        # libpq closes its socket when the connection breaks, and the number may be somebody else's
+        # a moment later: tasks wait for a duplicate that only `close` gives back.
+        self.socket = os.dup(connection.socket)
         self._statements = statements
         self._names = {one: b"s%d" % at for at, one in enumerate(statements)}
         self._widths: dict[Statement, tuple[Callable[[bytes], Any] | None, ...]] = {}
@@ -55,11 +60,6 @@ class Link:
         self._syncs: deque[_Sync] = deque()
         self.blocked = False
         self.heard_at = now
-
-    @property
-    def socket(self) -> int:
-        """To wait for."""
-        return self._connection.socket
 
     @property
     def waits_since(self) -> float | None:
@@ -140,6 +140,9 @@ class Link:
     def close(self) -> None:
         """Let go of the socket; nobody may wait for it any more."""
         self._connection.finish()
+        if self.socket >= 0:
+            os.close(self.socket)
+            self.socket = -1
 
     def _query(self, request: Request, statement: Statement, values: Sequence[Any]) -> None:
         self._connection.send_query_prepared(

@@ -197,9 +197,10 @@ class Pipeline:
                 self.flush()
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._write, link)
-                    while True:
+                    while self._link is link:
                         await trio.lowlevel.wait_readable(link.socket)
                         self._receive(link)
+                    nursery.cancel_scope.cancel()
         finally:
             if self._link is link:  # not lost: the process ends
                 await self._finish(link)
