@@ -106,7 +106,19 @@ def _store_owner(config: Config) -> Iterator[str]:
         yield "store.postgres-owner: is of no use without store.postgres"
 
 
+def _order_lease(config: Config) -> Iterator[str]:
+    if config.orders.lease_seconds <= config.orders.call_seconds:
+        yield "orders.lease-seconds: must be more than orders.call-seconds"
+
+
+def _order_token(config: Config) -> Iterator[str]:
+    if config.orders.temporary_token_seconds >= config.orders.order_seconds:
+        yield "orders.temporary-token-seconds: must be less than orders.order-seconds"
+
+
 _TIMERS: Final = (
+    _order_lease,
+    _order_token,
     _answer_timer,
     _reconnect_timer,
     _leg_timer,

@@ -283,6 +283,51 @@ class Logging(Section, frozen=True, kw_only=True):
     format: str = "json"  # or "console"
 
 
+class ProfileTypes(Section, frozen=True, kw_only=True):
+    """[[orders.profile-types]]: which profile a device gets; the first row that fits decides.
+
+    Every condition that is not empty must hold.
+    """
+
+    profile_types: tuple[str, ...] = ()  # in the order of preference; empty: any
+    tenant: str = ""
+    app: str = ""  # such as ap2006
+    service: str = ""  # companion_terminal_service
+    device_class: str = ""
+    vendor: str = ""
+    model: str = ""
+    tac: str = ""  # the first digits of the IMEI
+    eid_prefix: str = ""
+    plan: str = ""
+
+
+class Orders(Section, frozen=True, kw_only=True):
+    """[orders]: how long eSIM orders wait for what, and which profiles they take."""
+
+    poll_minutes: int = 1  # PollingInterval of TS.43; 0: devices wait for a push
+    max_polls: int = 240  # MaxRefreshRequest: then the device is told to give up
+    call_seconds: float = 30.0  # for one call to an SM-DP+ with its repetitions
+    user_seconds: int = 3_600  # for the web sheet
+    order_seconds: int = 86_400  # what is repeated in the background
+    reservation_seconds: int = 1_800
+    download_seconds: int = 1_209_600  # from the release; the user has the activation code
+    install_seconds: int = 86_400
+    bss_callback_seconds: int = 900  # then the BSS is asked
+    first_retry_seconds: int = 1
+    longest_retry_seconds: int = 900
+    profiles_per_order: int = 3  # more are not tried for one order
+    swap_at: str = "install"  # or "release", for a BSS that can move a number only before
+    recovery: str = "reuse"  # the line's own profile again, or "new"
+    recovery_after_seconds: int = 600  # a SUBSCRIBE so long after the installation means it is lost
+    failed_profile: str = "burn"  # after a failed installation; or "reuse"
+    temporary_token_seconds: int = 600
+    low_water: int = 10  # profiles left in a pool: alarm
+    parallel: int = 32  # orders that a process works on at the same time
+    lease_seconds: int = 60  # after a crash other processes take over; more than call-seconds
+    look_seconds: float = 1.0  # between looks for orders that are due
+    profile_types: tuple[ProfileTypes, ...] = ()
+
+
 class Node(Section, frozen=True, kw_only=True):
     """[node]: the box itself."""
 
@@ -310,4 +355,5 @@ class Config(Section, frozen=True, kw_only=True):
     store: Store = Store()
     sessions: Sessions = Sessions()
     overload: Overload = Overload()
+    orders: Orders = Orders()
     logging: Logging = Logging()

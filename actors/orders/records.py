@@ -145,8 +145,11 @@ class Order:
         expires_at: end of the patience with this state.
         assumed: the reservation or confirmation was concluded from a refusal in doubt.
         line_touched: the BSS was asked for the line, so that it must be taken back.
-        cancel_as: `available` or `unavailable`; what CancelOrder makes of the profile.
+        line_moved: the number is with the new line.
+        swap_early: the BSS moves the number before the release (it cannot do so later).
+        cancel_as: `available`, `unavailable` or `quarantined`: what becomes of the profile.
         cancel_plain: CancelOrder without matching id: the SM-DP+ says that it has none.
+        reuse: the profile is the line's own, needed again; it never goes back to a pool.
         excluded: `smdp/type` of pools that did not serve this order.
         matching_id: chosen by us, or returned for an order by profile type.
         possible_leak: a DownloadOrder without ICCID was lost.
@@ -185,9 +188,11 @@ class Order:
     assumed: bool = False
     line_touched: bool = False
     line_moved: bool = False
+    swap_early: bool = False
     cancel_as: str = "available"
     cancel_plain: bool = False
     possible_leak: bool = False
+    reuse: bool = False
     excluded: tuple[str, ...] = ()
     smdp: str = ""
     profile_type: str = ""
