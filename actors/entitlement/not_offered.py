@@ -15,7 +15,6 @@ A request for nothing but operations that are known and not supported gets HTTP 
 that TS.43 does not have are left out, and 400 is the answer when no other is asked for (ours).
 """
 
-from collections.abc import Mapping
 from typing import Final
 
 from actors.entitlement.decision import (
@@ -28,15 +27,13 @@ from actors.entitlement.decision import (
 from protocols.ts43.applications import (
     APPLICATION_NAMES,
     CARRIER_BILLING,
-    COMPANION_ODSA,
     DEVICE_AND_USER_INFORMATION,
     DEVICE_APPLICATION,
-    PRIMARY_ODSA,
-    SERVER_ODSA,
 )
 from protocols.ts43.document import Application, Parm, plain_text
 from protocols.ts43.messages import APPLICATION_NOT_OFFERED
-from protocols.ts43.operations import CHECK_ELIGIBILITY, MANAGE_SERVICE
+from protocols.ts43.odsa import ELIGIBILITY_PARMS
+from protocols.ts43.operations import CHECKELIGIBILITY_PARMS, MANAGE_SERVICE
 
 SUCCESS: Final = "1"  # OperationResult (table 38)
 GENERAL_ERROR: Final = "100"
@@ -44,13 +41,10 @@ INVALID_OPERATION: Final = "101"
 OPERATION_NOT_SUPPORTED: Final = "103"  # "only applies to optional operations"
 
 CANNOT_BE_OFFERED: Final = "0"  # ...AppEligibility (table 39); 2 would blame the device
-_ELIGIBILITY: Final[Mapping[str, str]] = {
-    COMPANION_ODSA: "CompanionAppEligibility",
-    PRIMARY_ODSA: "PrimaryAppEligibility",
-    SERVER_ODSA: "EnterpriseAppEligibility",
-}
 # These answer operations; the others have an EntitlementStatus.
-WITH_OPERATIONS: Final = frozenset({*_ELIGIBILITY, DEVICE_AND_USER_INFORMATION, DEVICE_APPLICATION})
+WITH_OPERATIONS: Final = frozenset(
+    {*ELIGIBILITY_PARMS, DEVICE_AND_USER_INFORMATION, DEVICE_APPLICATION}
+)
 
 
 def declined_in_document(app_id: str, operation: str) -> bool:
@@ -62,7 +56,7 @@ def declined_in_document(app_id: str, operation: str) -> bool:
     """
     if app_id not in WITH_OPERATIONS or not operation:
         return True
-    return app_id in _ELIGIBILITY and operation in (CHECK_ELIGIBILITY, MANAGE_SERVICE)
+    return app_id in ELIGIBILITY_PARMS and operation in (CHECKELIGIBILITY_PARMS, MANAGE_SERVICE)
 
 
 def decline(app_id: str, given: DecisionInput) -> Decision:
@@ -92,4 +86,4 @@ def _operation(app_id: str, given: DecisionInput) -> tuple[Parm, ...]:
     if operation == MANAGE_SERVICE:
         return (("OperationResult", OPERATION_NOT_SUPPORTED),)
     # CompanionDeviceServices is mandatory and would be empty, which clients do not like.
-    return ((_ELIGIBILITY[app_id], CANNOT_BE_OFFERED), ("OperationResult", SUCCESS))
+    return ((ELIGIBILITY_PARMS[app_id], CANNOT_BE_OFFERED), ("OperationResult", SUCCESS))

@@ -128,6 +128,7 @@ ELIGIBILITY = {
     "ap2006": "CompanionAppEligibility",
     "ap2009": "PrimaryAppEligibility",
     "ap2011": "EnterpriseAppEligibility",
+    "ap2017": "PrimaryAppEligibility",
 }
 ERROR = {"OperationResult": "100", "GeneralErrorText": NOT_OFFERED}
 
