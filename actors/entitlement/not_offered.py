@@ -33,7 +33,7 @@ from protocols.ts43.applications import (
 from protocols.ts43.document import Application, Parm, plain_text
 from protocols.ts43.messages import APPLICATION_NOT_OFFERED
 from protocols.ts43.odsa import ELIGIBILITY_PARMS
-from protocols.ts43.operations import CHECKELIGIBILITY_PARMS, MANAGE_SERVICE
+from protocols.ts43.operations import CHECK_ELIGIBILITY, MANAGE_SERVICE
 
 SUCCESS: Final = "1"  # OperationResult (table 38)
 GENERAL_ERROR: Final = "100"
@@ -56,7 +56,7 @@ def declined_in_document(app_id: str, operation: str) -> bool:
     """
     if app_id not in WITH_OPERATIONS or not operation:
         return True
-    return app_id in ELIGIBILITY_PARMS and operation in (CHECKELIGIBILITY_PARMS, MANAGE_SERVICE)
+    return app_id in ELIGIBILITY_PARMS and operation in (CHECK_ELIGIBILITY, MANAGE_SERVICE)
 
 
 def decline(app_id: str, given: DecisionInput) -> Decision:
