@@ -38,6 +38,7 @@ RESTART: Final = frozenset(
         "store.stale-seconds",
         "diameter.origin-host",
         "diameter.origin-realm",
+        "orders.parallel",
         "sessions.capacity",
         "sessions.mailbox-bound",
     }
