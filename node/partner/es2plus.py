@@ -22,7 +22,6 @@ import structlog
 import trio
 from quart import Response, request
 from quart_trio import QuartTrio
-from werkzeug.exceptions import HTTPException
 
 from actors.backends.smdp_plus import (
     Disposition,
@@ -42,6 +41,7 @@ _log = structlog.get_logger("es2plus")
 
 KEEP_SECONDS: Final = 5.0  # to persist a notification; SM-DP+ wait longer
 RETRY_AFTER: Final = "30"  # seconds
+_STATUSES: Final = (400, 404, 405, 408, 413)
 _FUNCTIONS: Final = frozenset(
     {Function.HANDLE_DOWNLOAD_PROGRESS_INFO.value, Function.HANDLE_NOTIFICATION.value}
 )
@@ -91,8 +91,9 @@ class Es2PlusEndpoint:
         app = QuartTrio("partner")
         app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_OCTETS
         app.config["BODY_TIMEOUT"] = request_seconds
-        app.register_error_handler(HTTPException, partial(_refused, self))
-        app.register_error_handler(Exception, partial(_crashed, self))
+        for status in _STATUSES:
+            app.register_error_handler(status, partial(_refused, self, status))
+        app.register_error_handler(500, partial(_crashed, self))
         app.add_url_rule("/<path:path>", "es2plus", self._answer, methods=["POST"])
         return app
 
@@ -161,17 +162,15 @@ def _name(reporter: Reporter) -> str:
     return f"{reporter.tenant}/{reporter.name}"
 
 
-async def _refused(endpoint: Es2PlusEndpoint, error: HTTPException) -> Response:
-    """404, 405, 408 and 413 of the framework."""
-    status = error.code or 500
+async def _refused(endpoint: Es2PlusEndpoint, status: int, _error: Exception) -> Response:
+    """What the framework refuses."""
     response = endpoint._plain(status, f"http-{status}")
-    for name, value in error.get_headers():
-        if name.lower() == "allow":
-            response.headers[name] = value
+    if status == 405:
+        response.headers["allow"] = "POST"
     return response
 
 
 async def _crashed(endpoint: Es2PlusEndpoint, error: Exception) -> Response:
     """A fault of ours: the SM-DP+ shall try again."""
-    _log.error("bug", exc_info=error)
+    _log.error("bug", exc_info=getattr(error, "original_exception", None) or error)
     return endpoint._plain(503, "crashed")
