@@ -7,8 +7,6 @@ Source: RFC 6733 §5.5.4 (fail-over: same End-to-End Identifier, T bit), §6.2.1
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-import trio
-
 from actors.diameter.outcomes import (
     EapAnswer,
     EapOutcome,
@@ -30,6 +28,14 @@ AUTHENTICATION_DATA_UNAVAILABLE: Final = (d.VENDOR_3GPP, 4181)  # TS 29.229 §6.
 _ANOTHER_PEER: Final = frozenset(
     ((0, numbers.UNABLE_TO_DELIVER), (0, numbers.TOO_BUSY), AUTHENTICATION_DATA_UNAVAILABLE)
 )
+_EAP_PAYLOAD: Final = d.EAP_PAYLOAD.key
+_EAP_REISSUED_PAYLOAD: Final = d.EAP_REISSUED_PAYLOAD.key
+_STATE: Final = d.STATE.key
+_ORIGIN_HOST: Final = d.ORIGIN_HOST.key
+_USER_NAME: Final = d.USER_NAME.key
+_MOBILE_NODE_IDENTIFIER: Final = d.MOBILE_NODE_IDENTIFIER.key
+_ERROR_MESSAGE: Final = d.ERROR_MESSAGE.key
+_FAILED_AVP: Final = d.FAILED_AVP.key
 _REDIRECT: Final = (0, numbers.REDIRECT_INDICATION)
 _AGAIN: Final = messages.APPLICATION_REQUEST | numbers.FLAG_RETRANSMIT
 MAX_REDIRECTS: Final = 2  # of one request; redirects that point at each other must end
@@ -98,8 +104,8 @@ class EapExchange:
         self._late = False
         self._raw = peer.request(self, flags, numbers.DIAMETER_EAP, self.application, self.body)
         router = self._router
-        limit = min(router.settings.answer_seconds, self.deadline - now)
-        self._timer = router.timers.after(limit, self._timed_out)
+        until = min(now + router.settings.answer_seconds, self.deadline)
+        self._timer = router.timers.at(until, self._timed_out)
 
     def finish(self, reason: NoAnswerReason) -> None:
         """No peer is left. An answer that was held back in hope of a better one is used now."""
@@ -149,7 +155,7 @@ class EapExchange:
         """The peer is late: go elsewhere, or without another way wait on until the deadline."""
         peer = self._peer
         assert peer is not None  # noqa: S101
-        now = trio.current_time()
+        now = self._router.turn.now()
         if not self._late:
             self._late = True
             peer.timeouts += 1
@@ -235,23 +241,23 @@ def read_eap_answer(
     Raises:
         DecodeError: one of the AVPs cannot be read.
     """
-    octets = answer.octets
+    get = answer.first.get
     return EapAnswer(
         vendor,
         code,
-        eap_payload=octets(d.EAP_PAYLOAD) or b"",
-        eap_reissued_payload=octets(d.EAP_REISSUED_PAYLOAD) or b"",
-        state=octets(d.STATE) or b"",
-        origin_host=octets(d.ORIGIN_HOST) or b"",
-        multi_round_time_out=answer.u32(d.MULTI_ROUND_TIME_OUT),
-        user_name=octets(d.USER_NAME) or b"",
-        mobile_node_identifier=octets(d.MOBILE_NODE_IDENTIFIER) or b"",
-        msisdn=messages.msisdn_of(answer) if d.SUBSCRIPTION_ID in answer else b"",
-        session_timeout=answer.u32(d.SESSION_TIMEOUT),
-        auth_session_state=answer.i32(d.AUTH_SESSION_STATE) or numbers.STATE_MAINTAINED,
-        error_message=octets(d.ERROR_MESSAGE) or b"",
-        failed_avp=octets(d.FAILED_AVP) or b"",
-        raw=answer.raw,
-        request_raw=request_raw,
-        peer=peer,
+        get(_EAP_PAYLOAD, b""),
+        get(_EAP_REISSUED_PAYLOAD, b""),
+        get(_STATE, b""),
+        get(_ORIGIN_HOST, b""),
+        answer.u32(d.MULTI_ROUND_TIME_OUT),
+        get(_USER_NAME, b""),
+        get(_MOBILE_NODE_IDENTIFIER, b""),
+        messages.msisdn_of(answer) if d.SUBSCRIPTION_ID in answer else b"",
+        answer.u32(d.SESSION_TIMEOUT),
+        answer.i32(d.AUTH_SESSION_STATE) or numbers.STATE_MAINTAINED,
+        get(_ERROR_MESSAGE, b""),
+        get(_FAILED_AVP, b""),
+        answer.raw,
+        request_raw,
+        peer,
     )

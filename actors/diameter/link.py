@@ -23,7 +23,7 @@ from protocols.diameter import dictionary as d
 from protocols.diameter import messages, numbers
 from protocols.diameter.capabilities import Capabilities, read_capabilities
 from protocols.diameter.checks import find_fault
-from protocols.diameter.codec import Message, decode
+from protocols.diameter.codec import Message, decode_frame
 from protocols.diameter.errors import RemoteError
 from protocols.diameter.identifiers import Counter32
 from protocols.diameter.messages import Offer, Origin
@@ -271,7 +271,7 @@ class Link:
             raws = connection.framer.cut(data)
             if raws:
                 # RFC 3539 §3.4.1 [2]: a message shows life; octets that never make one do not.
-                self.last_received = trio.current_time()
+                self.last_received = self._context.turn.now()
                 if self.open is not None:
                     self._owner.link_heard()
             for raw in raws:
@@ -293,7 +293,7 @@ class Link:
         """
         command = int.from_bytes(raw[5:8], "big")
         if command in _BASE_COMMANDS:
-            self._take_base(connection, decode(raw, connection.framer.limit))
+            self._take_base(connection, decode_frame(raw))
         elif connection is not self.open and self._machine.state is not State.CLOSING:
             self._not_a_cea(connection, f"command {command} before the CEA")
         else:

@@ -22,7 +22,7 @@ from actors.runtime.breaker import CircuitBreaker
 from protocols.diameter import numbers, watchdog
 from protocols.diameter.capabilities import Capabilities
 from protocols.diameter.checks import find_fault
-from protocols.diameter.codec import Message, decode
+from protocols.diameter.codec import Message, decode, decode_frame
 from protocols.diameter.errors import DecodeError
 from protocols.diameter.load import PeerLoad
 from protocols.diameter.messages import Offer
@@ -151,7 +151,7 @@ class Peer:
         """
         connection = self._open
         assert connection is not None, "the caller looked at is_open"  # noqa: S101
-        waiter.sent_at = trio.current_time()
+        waiter.sent_at = self._context.turn.now()
         return self._pending.send(connection, waiter, flags, command, application, body)
 
     def answer(self, raw: bytes) -> None:
@@ -332,12 +332,12 @@ class Peer:
         if raw[4] & numbers.FLAG_REQUEST:
             self._take_request(connection, raw)
         else:
-            self._pending.take(self, raw, self._link.last_received, connection.framer.limit)
+            self._pending.take(self, raw, self._link.last_received)
 
     def _take_request(self, connection: Connection, raw: bytes) -> None:
         self._requests_received += 1
         try:
-            request = decode(raw, connection.framer.limit)
+            request = decode_frame(raw)
             fault = find_fault(request)
         except DecodeError as error:
             connection.queue(self._refusal(raw, error))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from actors.diameter.connection import Connection
 from actors.diameter.peer_statistics import LatencyHistogram
-from protocols.diameter.codec import Message, decode
+from protocols.diameter.codec import Message, decode_frame
 from protocols.diameter.encoding import encode_message
 from protocols.diameter.errors import DecodeError
 from protocols.diameter.messages import result_of
@@ -75,7 +75,7 @@ class Pending:
         """A late answer will be dropped."""
         self._waiters.pop(hop_by_hop, None)
 
-    def take(self, peer: "Peer", raw: bytes, now: float, limit: int) -> None:
+    def take(self, peer: "Peer", raw: bytes, now: float) -> None:
         """Give an answer to who waits for it.
 
         Raises:
@@ -87,7 +87,7 @@ class Pending:
             self.unexpected += 1
             return
         try:
-            answer = decode(raw, limit)
+            answer = decode_frame(raw)
             result = result_of(answer)
         except DecodeError:
             self.lost += 1

@@ -165,7 +165,7 @@ class DiameterRouter:
 
     def request(self, der: EapRequest, reply: Callable[[EapOutcome], None]) -> None:
         """Send a DER. `reply` is called exactly once, perhaps before this returns."""
-        now = trio.current_time()
+        now = self.turn.now()
         template = self._template(der.profile, der.destination_realm)
         device = b""
         if der.imei or der.calling_station_id or der.software_version:
@@ -216,7 +216,7 @@ class DiameterRouter:
             duplicates=self._server_requests.duplicates,
             refused=dict(self._context.refused),
             unrecognised=dict(self._unrecognised.counts),
-            reports=self._overload.in_force(trio.current_time()),
+            reports=self._overload.in_force(self.turn.now()),
         )
 
     # --- life -------------------------------------------------------------------------------------
@@ -348,7 +348,7 @@ class DiameterRouter:
 
     def send_again(self, exchange: EapExchange, flags: int) -> bool:
         """Send to another peer, if there is one and time is left. For `EapExchange`."""
-        now = trio.current_time()
+        now = self.turn.now()
         return now < exchange.deadline and self._send(exchange, flags, now)
 
     def _next_peer(self, exchange: EapExchange, now: float) -> Peer | None:
@@ -421,9 +421,9 @@ class DiameterRouter:
         """Learn from every DEA: who is behind whom, who is overloaded, who works."""
         result = (outcome.vendor, outcome.code)
         if result == (0, numbers.TOO_BUSY):
-            peer.breaker.busy(trio.current_time())
+            peer.breaker.busy(self.turn.now())
         elif result == (0, numbers.UNABLE_TO_DELIVER):
-            peer.breaker.failed(trio.current_time())
+            peer.breaker.failed(self.turn.now())
         else:
             peer.breaker.succeeded()
         # An error with the E bit names the agent that found it (RFC 6733 §7.2).
@@ -433,11 +433,11 @@ class DiameterRouter:
             self._unrecognised.look_at(answer, peer.host)
         if self.settings.overload_control:
             if d.OC_OLR in answer:
-                self._overload.take(answer, trio.current_time())
+                self._overload.take(answer, self.turn.now())
             if d.LOAD in answer:
                 load = read_load(answer, peer.identity)
                 if load is not None:
-                    peer.load = PeerLoad(load, trio.current_time())
+                    peer.load = PeerLoad(load, self.turn.now())
 
     def redirected(self, exchange: EapExchange, answer: Message) -> tuple[str, ...]:
         """Hosts that a 3006 names, remembered as it asks.
@@ -446,7 +446,7 @@ class DiameterRouter:
             DecodeError: it cannot be read.
         """
         redirect = read_redirect(answer)
-        self._redirects.put(redirect, _subject(exchange), trio.current_time())
+        self._redirects.put(redirect, _subject(exchange), self.turn.now())
         known = tuple(host for host in redirect.hosts if self._routes.peer(host) is not None)
         if not known:
             _log.warning("redirected to unknown hosts", hosts=redirect.hosts)
@@ -454,7 +454,7 @@ class DiameterRouter:
 
     def _request_received(self, peer: Peer, request: Message) -> bytes | None:
         try:
-            return self._server_requests.answer(peer, request, trio.current_time())
+            return self._server_requests.answer(peer, request, self.turn.now())
         except Exception as error:  # the session side's bug is not the peer's fault
             self.turn.crashed(error)
             return self._context.refuse(request, numbers.UNABLE_TO_COMPLY, "")

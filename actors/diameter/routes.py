@@ -134,7 +134,10 @@ class Routes:
     ) -> Peer | None:
         """The peer for a session that is pinned to an AAA: itself, or an agent before it."""
         host = destination_host.lower()
-        candidates: list[Peer | None] = [self.peer(host.decode(errors="replace"))]
+        itself = self.peer(host.decode(errors="replace"))
+        if itself is not None and itself.is_good and not (itself.is_full or itself in tried):
+            return itself
+        candidates: list[Peer | None] = [itself]
         candidates += self._paths.get(host, [])
         routes = [route for group in self.groups(realm) for route in group]
         candidates += [route.peer for route in routes if route.peer.is_agent]

@@ -1,7 +1,7 @@
 """Octets to messages: framing, one checked pass that indexes the AVPs, typed access on demand.
 
 Source: RFC 6733 §3, §4. A message is one immutable `bytes`; its index maps (vendor, code) to
-offsets, groups are indexed only when asked for (4-6 µs for a DEA, against 80-500 for decoding it).
+octets, groups are indexed only when asked for (3-5 µs for a DEA, against 80-500 for decoding it).
 Every fault of the octets is a `RemoteError`, whatever went wrong inside.
 """
 
@@ -24,11 +24,8 @@ _GROUP_KEYS: Final = frozenset(key for key, avp in BY_KEY.items() if avp.type is
 _header = struct.Struct(">5I").unpack_from
 _two = struct.Struct(">II").unpack_from
 _one = struct.Struct(">I").unpack_from
-_one_long = struct.Struct(">Q").unpack_from
-_signed = struct.Struct(">i").unpack_from
 
-Index = dict[int, tuple[int, int]]  # key -> (first octet of the data, octet after the last)
-Repeats = dict[int, list[tuple[int, int]]]  # the second and later AVPs of one key
+Repeats = dict[int, list[bytes]]  # the second and later AVPs of one key
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +58,18 @@ class RawAvp:
 
 
 class Avps:
-    """A checked run of AVPs: the body of a message or of a group. Never changed once built."""
+    """A checked run of AVPs: the body of a message or of a group. Never changed once built.
 
-    __slots__ = ("_end", "_index", "_repeats", "_start", "depth", "raw")
+    Attributes:
+        first: the data of the first AVP of each kind, by `Avp.key`.
+        raw: the octets that hold the AVPs.
+        depth: groups around this one.
+    """
+
+    __slots__ = ("_end", "_repeats", "_start", "depth", "first", "raw")
 
     def __init__(self, raw: bytes, start: int, end: int, depth: int) -> None:
-        """Index raw[start:end].
+        """Index raw[start:end], which reaches to the end of `raw`.
 
         Raises:
             DecodeError: a length is wrong (5014), or groups are nested too deeply (5004).
@@ -78,49 +81,56 @@ class Avps:
         self._start = start
         self._end = end
         self._repeats: Repeats | None = None
-        index: Index = {}
-        self._index = index
+        first: dict[int, bytes] = {}
+        self.first = first
         at = start
-        while at < end:
-            if end - at < 8:
-                raise DecodeError("half an AVP header", numbers.INVALID_AVP_LENGTH)
-            code, rest = _two(raw, at)
-            stop = at + (rest & 0xFFFFFF)
-            if rest & 0x80000000:
-                first = at + 12
-                if not first <= stop <= end:
-                    raise _bad_length(raw, at, end)
-                code |= _one(raw, at + 8)[0] << 32
-            else:
-                first = at + 8
-                if not first <= stop <= end:
-                    raise _bad_length(raw, at, end)
-            if code in index:
-                if self._repeats is None:
-                    self._repeats = {}
-                self._repeats.setdefault(code, []).append((first, stop))
-            else:
-                index[code] = (first, stop)
-            # A group may leave out the padding of its last member; a message cannot, because its
-            # length is a multiple of 4.
-            at = (stop + 3) & -4
+        try:
+            while at < end:
+                code, rest = _two(raw, at)
+                stop = at + (rest & 0xFFFFFF)
+                if rest & 0x80000000:
+                    begin = at + 12
+                    if not begin <= stop <= end:
+                        raise _bad_length(raw, at, end)
+                    code |= _one(raw, at + 8)[0] << 32
+                else:
+                    begin = at + 8
+                    if not begin <= stop <= end:
+                        raise _bad_length(raw, at, end)
+                if code in first:
+                    self._repeat(code, raw[begin:stop])
+                else:
+                    first[code] = raw[begin:stop]
+                # A group may leave out the padding of its last member; a message cannot, because
+                # its length is a multiple of 4.
+                at = (stop + 3) & -4
+        except struct.error:
+            raise DecodeError("half an AVP header", numbers.INVALID_AVP_LENGTH) from None
+
+    def _repeat(self, key: int, data: bytes) -> None:
+        if self._repeats is None:
+            self._repeats = {}
+        self._repeats.setdefault(key, []).append(data)
 
     def __contains__(self, avp: Avp) -> bool:
         """Whether there is at least one of it."""
-        return avp.key in self._index
+        return avp.key in self.first
 
     def keys(self) -> KeysView[int]:
         """(vendor, code) of the AVPs that are there, as `Avp.key`."""
-        return self._index.keys()
+        return self.first.keys()
 
     def octets(self, avp: Avp) -> bytes | None:
         """The data of the first such AVP, whatever its type."""
-        place = self._index.get(avp.key)
-        return self.raw[place[0] : place[1]] if place is not None else None
+        return self.first.get(avp.key)
 
     def all(self, avp: Avp) -> list[bytes]:
         """The data of every such AVP, in order."""
-        return [self.raw[first:stop] for first, stop in self._places(avp)]
+        first = self.first.get(avp.key)
+        if first is None:
+            return []
+        repeats = self._repeats.get(avp.key, []) if self._repeats is not None else []
+        return [first, *repeats]
 
     def u32(self, avp: Avp) -> int | None:
         """An Unsigned32.
@@ -128,14 +138,12 @@ class Avps:
         Raises:
             DecodeError: it has not four octets.
         """
-        place = self._index.get(avp.key)
-        if place is None:
+        data = self.first.get(avp.key)
+        if data is None:
             return None
-        first, stop = place
-        if stop - first != 4:
-            raise _bad_size(avp, self.raw[first:stop])
-        number: int = _one(self.raw, first)[0]
-        return number
+        if len(data) != 4:
+            raise _bad_size(avp, data)
+        return int.from_bytes(data)
 
     def i32(self, avp: Avp) -> int | None:
         """An Integer32 or Enumerated.
@@ -143,14 +151,12 @@ class Avps:
         Raises:
             DecodeError: it has not four octets.
         """
-        place = self._index.get(avp.key)
-        if place is None:
+        data = self.first.get(avp.key)
+        if data is None:
             return None
-        first, stop = place
-        if stop - first != 4:
-            raise _bad_size(avp, self.raw[first:stop])
-        number: int = _signed(self.raw, first)[0]
-        return number
+        if len(data) != 4:
+            raise _bad_size(avp, data)
+        return int.from_bytes(data, signed=True)
 
     def u64(self, avp: Avp) -> int | None:
         """An Unsigned64.
@@ -158,14 +164,12 @@ class Avps:
         Raises:
             DecodeError: it has not eight octets.
         """
-        place = self._index.get(avp.key)
-        if place is None:
+        data = self.first.get(avp.key)
+        if data is None:
             return None
-        first, stop = place
-        if stop - first != 8:
-            raise _bad_size(avp, self.raw[first:stop])
-        number: int = _one_long(self.raw, first)[0]
-        return number
+        if len(data) != 8:
+            raise _bad_size(avp, data)
+        return int.from_bytes(data)
 
     def text(self, avp: Avp) -> str | None:
         """A UTF8String, DiameterIdentity or DiameterURI.
@@ -173,13 +177,13 @@ class Avps:
         Raises:
             DecodeError: it is not UTF-8.
         """
-        place = self._index.get(avp.key)
-        if place is None:
+        data = self.first.get(avp.key)
+        if data is None:
             return None
         try:
-            return self.raw[place[0] : place[1]].decode()
+            return data.decode()
         except UnicodeDecodeError:
-            raise _bad_value(avp, self.raw[place[0] : place[1]]) from None
+            raise _bad_value(avp, data) from None
 
     def group(self, avp: Avp) -> "Avps | None":
         """The first such group.
@@ -187,8 +191,8 @@ class Avps:
         Raises:
             DecodeError: its members are not sound.
         """
-        place = self._index.get(avp.key)
-        return Avps(self.raw, place[0], place[1], self.depth + 1) if place else None
+        data = self.first.get(avp.key)
+        return None if data is None else Avps(data, 0, len(data), self.depth + 1)
 
     def groups(self, avp: Avp) -> "list[Avps]":
         """Every such group, in order.
@@ -196,7 +200,7 @@ class Avps:
         Raises:
             DecodeError: the members of one are not sound.
         """
-        return [Avps(self.raw, at, end, self.depth + 1) for at, end in self._places(avp)]
+        return [Avps(data, 0, len(data), self.depth + 1) for data in self.all(avp)]
 
     def value(self, avp: Avp) -> Any:  # noqa: ANN401 (the AVP's type decides)
         """The first such AVP as the Python value of its type (`values.py`; a group as `Avps`).
@@ -234,16 +238,9 @@ class Avps:
         Raises:
             DecodeError: one is not sound.
         """
-        for key in self._index.keys() & _GROUP_KEYS:
+        for key in self.first.keys() & _GROUP_KEYS:
             for members in self.groups(BY_KEY[key]):
                 members.check_groups()
-
-    def _places(self, avp: Avp) -> list[tuple[int, int]]:
-        first = self._index.get(avp.key)
-        if first is None:
-            return []
-        repeats = self._repeats.get(avp.key, []) if self._repeats is not None else []
-        return [first, *repeats]
 
 
 class Message(Avps):
@@ -297,11 +294,20 @@ def decode(raw: bytes, limit: int = MAX_MESSAGE_OCTETS) -> Message:
         FrameError: the header's version or length is wrong, or `raw` is not one whole message.
         DecodeError: the AVPs are not sound.
     """
+    if (frame_length(raw, 0, limit) or -1) != len(raw):
+        raise FrameError("not one whole message")
+    return decode_frame(raw)
+
+
+def decode_frame(raw: bytes) -> Message:
+    """Decode a message that a `Framer` cut out of its stream.
+
+    Raises:
+        DecodeError: the AVPs are not sound.
+    """
     try:
-        if (frame_length(raw, 0, limit) or -1) != len(raw):
-            raise FrameError("not one whole message")
         return Message(raw)
-    except (FrameError, DecodeError):
+    except DecodeError:
         raise
     except Exception as error:  # the boundary: no fault of the octets is anything else
         raise DecodeError("the message cannot be read", numbers.INVALID_AVP_LENGTH) from error
@@ -347,13 +353,14 @@ class Framer:
         """
         data = self._rest + data if self._rest else data
         messages = []
-        at, size = 0, len(data)
+        at, size, limit = 0, len(data), self.limit
         while True:
-            length = frame_length(data, at, self.limit)
-            if length == 0 or at + length > size:
+            length = frame_length(data, at, limit)
+            stop = at + length
+            if not length or stop > size:
                 break
-            messages.append(data[at : at + length])
-            at += length
+            messages.append(data[at:stop])
+            at = stop
         self._rest = data[at:]
         return messages
 
