@@ -18,7 +18,8 @@ _DEEPEST: Final = 6  # values nested deeper are hidden: nobody reads them in a l
 _SECRET_KEYS: Final = frozenset(
     {"token", "tokens", "cookie", "cookies", "set_cookie", "set-cookie", "authorization",
      "password", "secret", "key", "otp", "temporary_token", "access_token", "res", "mac", "auts",
-     "ck", "ik", "k", "opc", "msk", "emsk", "k_aut", "k_encr"}
+     "ck", "ik", "k", "opc", "msk", "emsk", "k_aut", "k_encr",
+     "matching_id", "matchingid", "confirmation_code", "confirmationcode", "activation_code"}
 )  # fmt: skip
 _IDENTITY_KEYS: Final = frozenset(
     {"imsi", "msisdn", "imei", "imei2", "eid", "iccid", "nai", "eap_id", "user_name",
@@ -32,6 +33,9 @@ _ASSIGNED: Final = re.compile(
     r"(?i)\b((?:access_|temporary_)?token|eap_id|cookie|authorization|password|otp|sid|res|mac|msk)"
     r"(=|: ?|%3D)(?:(?:Bearer|Basic) )?[^\s&;,\"']+"
 )
+# What lets anybody download a profile: the activation code of an eSIM (SGP.22 §4.1).
+_ACTIVATION_CODE: Final = re.compile(r"\b1\$([A-Za-z0-9.-]+)\$[0-9A-Z-]+(?:\$[0-9.]*)?(?:\$1)?")
+_ORDER_SECRET: Final = re.compile(r"(?i)\b((?:matching_?id|confirmation_?code)\W{1,4})[\w-]+")
 # Device tokens and sealed cookies: 40 and more symbols of base64url with a digit among them, which
 # long Python names seldom have.
 _LONG_SYMBOLS: Final = re.compile(r"(?<![\w-])(?=[A-Za-z_-]{0,39}[0-9])[\w-]{40,}", re.ASCII)
@@ -42,6 +46,8 @@ def mask_text(text: str) -> str:
     if len(text) < 8:
         return text
     text = _ASSIGNED.sub(rf"\1\2{HIDDEN}", text)
+    text = _ACTIVATION_CODE.sub(rf"1$\1${HIDDEN}", text)
+    text = _ORDER_SECRET.sub(rf"\1{HIDDEN}", text)
     text = _LONG_NUMBER.sub(_shortened, text)
     text = _PHONE_NUMBER.sub(_shortened, text)
     return _LONG_SYMBOLS.sub(HIDDEN, text)

@@ -28,6 +28,9 @@ class Behaviour:
     refuse: str = _described("", "not carried out; Failed with SUBJECT/REASON")
     bare: bool = _described(False, "with refuse: without statusCodeData")
     # After it was carried out.
+    notify: int = _described(0, "this notification point is reported before the answer")
+    notify_twice: bool = _described(False, "and reported once more")
+    install: float = _described(0.0, "a device installs what is released after so many seconds")
     late: float = _described(0.0, "seconds after it was carried out, before the answer")
     silent: bool = _described(False, "carried out, never answered")
     reset: bool = _described(False, "carried out, then the connection is reset")

@@ -1,13 +1,17 @@
 """A running SM-DP+ of the lab: its server, its devices' side, and its notifications."""
 
 import ssl
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
+import httpx2
 import trio
 
 from node.partner.listener import server_context
+from scripts.lab.smdp_plus_behaviour import Behaviour
 from scripts.lab.smdp_plus_certificates import Credential
 from scripts.lab.smdp_plus_notifier import Notifier
 from scripts.lab.smdp_plus_profiles import (
@@ -18,7 +22,7 @@ from scripts.lab.smdp_plus_profiles import (
     RELEASED,
     Profile,
 )
-from scripts.lab.smdp_plus_server import LabListener, SmdpPlusServer
+from scripts.lab.smdp_plus_server import LabListener, ReceivedCall, SmdpPlusServer
 
 
 class WrongState(Exception):
@@ -75,6 +79,29 @@ class RunningSmdpPlus:
         profile.move(AVAILABLE)
         return profile
 
+    async def after_execution(
+        self, nursery: trio.Nursery, call: ReceivedCall, how: Behaviour
+    ) -> None:
+        """What a behaviour wants done between a function and its answer."""
+        profile = self.server.inventory.find(str(call.fields.get("iccid", "")))
+        if profile is None:
+            return
+        if how.notify and self.notifier is not None:
+            body = self.notifier.body(profile, how.notify)
+            for _ in range(2 if how.notify_twice else 1):
+                await self.notifier.send(body)
+        if how.install and profile.state == RELEASED:
+            nursery.start_soon(self._install_later, profile.iccid, how.install)
+
+    async def _install_later(self, iccid: str, seconds: float) -> None:
+        await trio.sleep(seconds)
+        try:
+            await self.download(iccid)
+            await self.install(iccid)
+        except (WrongState, httpx2.HTTPError) as error:
+            # The order was taken back meanwhile, or the operator is down.
+            print(f"{iccid} not installed: {type(error).__name__} {error}", file=sys.stderr)
+
     def _in(self, iccid: str, *states: str) -> Profile:
         profile = self.server.inventory.find(iccid)
         if profile is None or profile.state not in states:
@@ -110,7 +137,11 @@ async def running_smdp_plus(
     if not http2:
         context.set_alpn_protocols(["http/1.1"])
     async with running_listener(server, context, listen) as url:
-        yield RunningSmdpPlus(url, server, notifier)
+        running = RunningSmdpPlus(url, server, notifier)
+        async with trio.open_nursery() as devices:
+            server.after_execution = partial(running.after_execution, devices)
+            yield running
+            devices.cancel_scope.cancel()
 
 
 @asynccontextmanager

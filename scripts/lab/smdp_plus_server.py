@@ -101,6 +101,7 @@ class SmdpPlusServer:
         books: what came.
         version: in X-Admin-Protocol.
         prefix: before the standard's path.
+        after_execution: awaited before the answer goes out.
     """
 
     def __init__(
@@ -111,6 +112,7 @@ class SmdpPlusServer:
         self.books = Books()
         self.version = "2.5.0"
         self.prefix = prefix
+        self.after_execution: Callable[[ReceivedCall, Behaviour], Awaitable[None]] | None = None
         self._answers: dict[str, tuple[dict[str, Any], str]] = {}
 
     async def app(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
@@ -155,6 +157,8 @@ class SmdpPlusServer:
             await _page(send, how.http, extra)
             return
         answer = self._executed(call, how)
+        if self.after_execution is not None and call.executed:
+            await self.after_execution(call, how)
         if how.late:
             await trio.sleep(how.late)
         if how.silent:

@@ -13,14 +13,25 @@ import pytest
 import trio
 import trio.testing
 
-from actors.backends.smdp_plus import Disposition, NotKept, ProfileEvent, SmdpNotification
+from actors.backends.smdp_plus import (
+    Disposition,
+    Executed,
+    NotKept,
+    ProfileEvent,
+    SmdpNotification,
+)
+from actors.backends.smdp_plus_client import SmdpPlusClient
 from config.model import Config, Diameter, Partner, SmdpPlus, Tenant
 from node.partner.listener import server_context
 from node.partner.partners import Partners
+from protocols.es2plus.requests import ConfirmOrder, DownloadOrder, ReleaseProfile
 from protocols.es2plus.status_codes import StatusClass, StatusCode
+from protocols.identity import Iccid
 from scripts.lab.smdp_plus_certificates import Authority, Credential
 from scripts.lab.smdp_plus_notifier import DIALECTS, Notifier
-from scripts.lab.smdp_plus_profiles import Profile, luhn
+from scripts.lab.smdp_plus_profiles import Inventory, Profile, inventory, luhn
+from scripts.lab.smdp_plus_running import running_smdp_plus
+from scripts.lab.smdp_plus_server import SmdpPlusServer
 
 EID = "89049032123451234512345678901235"
 PROFILE = Profile(luhn("894900000000000003"), "CONSUMER_5G", eid=EID)
@@ -84,6 +95,7 @@ class Orders:
     def __init__(self) -> None:
         self.kept: list[SmdpNotification] = []
         self.answer: Disposition | Exception = Disposition.KEPT
+        self.installed = trio.Event()
 
     async def keep(self, notification: SmdpNotification) -> Disposition:
         await trio.lowlevel.checkpoint()
@@ -92,6 +104,8 @@ class Orders:
         if any(one.key == notification.key for one in self.kept):
             return Disposition.DUPLICATE
         self.kept.append(notification)
+        if notification.event is ProfileEvent.INSTALLED:
+            self.installed.set()
         return self.answer
 
 
@@ -328,6 +342,40 @@ async def test_a_client_that_never_shakes_hands_is_dropped(vendors: Vendors) -> 
         nursery.cancel_scope.cancel()
     counts = partners.statistics().connections
     assert (counts.refused_handshakes, counts.open_connections) == (2, 0)
+
+
+async def test_the_labs_smdp_plus_reports_before_its_answer_twice_and_an_installation(
+    running: Running, vendors: Vendors
+) -> None:
+    """FAIL-20, ES2-39: an order's whole way, with the notification ahead of the answer"""
+    server = SmdpPlusServer(Inventory(inventory(3)))
+    server.behaviours.set("*", "notify=3,notify-twice,install=0.01,function=releaseProfile")
+    client_ca = vendors.node.ca.read_text()
+    credential = vendors.one.issue("es2", hosts=("127.0.0.1",))
+    own = vendors.node.issue("operator.lab")
+    notifier = running.notifier()
+    async with running_smdp_plus(server, credential, client_ca, notifier=notifier) as lab:
+        settings = SmdpPlus(
+            name="dp1",
+            url=lab.url,
+            requester="r",
+            ca=str(vendors.one.ca),
+            certificate=str(own.chain),
+            key=str(own.key),
+        )
+        smdp = SmdpPlusClient("mno", settings)
+        iccid = Iccid(next(iter(server.inventory.profiles)))
+        for request in (DownloadOrder(iccid), ConfirmOrder(iccid, release=False)):
+            await smdp.execute(smdp.prepare(request, "c"), 5.0)
+        found = await smdp.execute(smdp.prepare(ReleaseProfile(iccid), "c"), 5.0)
+        assert isinstance(found, Executed)
+        early = [one.event for one in running.orders.kept]
+        assert early[:1] == [ProfileEvent.DOWNLOADED]
+        with trio.fail_after(5):
+            await running.orders.installed.wait()
+        await smdp.close()
+    assert running.received["duplicate"] >= 1
+    assert server.inventory.profiles[iccid].state == "Installed"
 
 
 Curl = Callable[..., Any]
