@@ -15,6 +15,7 @@ import msgspec
 
 from config.checks import check
 from config.model import Config, DeviceListener, Diameter, DiameterPeer, Partner
+from config.odsa_checks import check_odsa
 from config.sections import Walk
 from config.smdp_plus_checks import SMDP_PLUS_FILES, check_smdp_plus
 
@@ -52,6 +53,7 @@ def load(path: str | Path, *, here: bool = True) -> Config:
     config = walk.section(Config, table, "")
     walk.problems.extend(check(config, folder if here else None))
     walk.problems.extend(check_smdp_plus(config, folder if here else None))
+    walk.problems.extend(check_odsa(config))
     if walk.problems:
         raise ConfigError(path, walk.problems)
     return _with_absolute_files(config, folder)

@@ -246,6 +246,64 @@ class SmdpPlus(Section, frozen=True, kw_only=True):
     notification_prefix: str = ""
 
 
+class UserInput(Section, frozen=True, kw_only=True):
+    """[tenants.odsa.user-input]: what is asked without a web sheet (MSG, TS.43 §6.5.5).
+
+    The texts are odsa-input-title, odsa-input, odsa-input-hint and odsa-input-failed of
+    [tenants.messages].
+    """
+
+    operations: tuple[str, ...] = ()  # of subscribe, transfer, recover; empty: nothing is asked
+    free_text: bool = False  # the user types something; else accepting is enough
+    pattern: str = ""  # regular expression for the whole of what is typed
+    expected: str = ""  # "msisdn-end": the last four digits of the line's number; empty: anything
+
+
+class Odsa(Section, frozen=True, kw_only=True):
+    """[tenants.odsa]: eSIM activation on devices (TS.43 §6), for tenants that have an SM-DP+."""
+
+    companion: bool = True  # ap2006: watches and other companions
+    primary: bool = True  # ap2009: phones
+    server: bool = False  # ap2011: servers of enterprises
+    cross_platform: bool = False  # ap2017: transfers between platforms
+    companion_services: tuple[str, ...] = ("SharedNumber", "DiffNumber")  # and FamilyNumber
+    companion_plans: tuple[str, ...] = ()  # ids of the plans that may have companions; empty: any
+    primary_plans: tuple[str, ...] = ()  # and eSIM lines
+    max_companions: int = 5  # of one subscriber
+    inline_seconds: float = 8.0  # a device waits so long for its profile, then it polls
+    eligibility_polling_minutes: int = 0  # beside a no to primary devices; 0: they do not poll
+    activation_code_prefix: bool = False  # LPA: before the activation code
+    manage_service: bool = True  # ManageService; false: OperationResult 103
+    companion_transfer: bool = False  # old_companion_terminal_*; false: 406
+    companion_device_info: bool = False  # list all companions, for devices without web view
+    redownloadable_only: bool = False  # transfers need devices that can fetch a profile again
+    eid_check_digits: bool = False  # an EID whose check digits are wrong is refused
+    # What a temporary token may be issued for: the operations of a transfer.
+    temporary_token_operations: tuple[str, ...] = (
+        "CheckEligibility",
+        "ManageSubscription",
+        "AcquireConfiguration",
+    )
+    portal_url: str = ""  # the web sheet
+    portal_contents_type: str = ""  # how phones hand over the user data: empty, "json" or "xml"
+    # What is done there: subscribe, unsubscribe, change, transfer, recover.
+    portal_operations: tuple[str, ...] = ()
+    not_enabled_url: str = ""  # explains why the application cannot be used
+    error_url: str = ""  # explains an operation that failed
+    user_input: UserInput = UserInput()
+
+
+class PhoneNumber(Section, frozen=True, kw_only=True):
+    """[tenants.phone-number]: ap2014, which tells and verifies phone numbers (TS.43 §13)."""
+
+    offered: bool = False
+    encoded: bool = False  # MSISDN in base64
+    sim_id: str = "hash"  # SimID: "hash" (HMAC-SHA256 of the IMSI), "uuid" (made of it) or "imsi"
+    sim_id_key: str = ""  # of the HMAC; needed for hash and uuid
+    mvno_name: str = ""
+    requestors: tuple[str, ...] = ()  # requestor_id that may bring temporary tokens; empty: any
+
+
 class Tenant(Section, frozen=True, kw_only=True):
     """[[tenants]]: an operator, or a virtual operator on the same network.
 
@@ -272,6 +330,8 @@ class Tenant(Section, frozen=True, kw_only=True):
     # How long a web sheet may be opened with the user data of a document.
     web_sheet_seconds: int = 600
     smdp_plus: tuple[SmdpPlus, ...] = ()
+    odsa: Odsa = Odsa()
+    phone_number: PhoneNumber = PhoneNumber()
     # message id -> language -> text; ids are in protocols/ts43/messages.py
     messages: dict[str, dict[str, str]] = {}
 

@@ -20,15 +20,18 @@ from config.model import (
     Logging,
     Management,
     Node,
+    Odsa,
     Orders,
     Overload,
     Partner,
+    PhoneNumber,
     Section,
     Sessions,
     SmdpPlus,
     Store,
     Tenant,
     Tokens,
+    UserInput,
     Versions,
     Voice,
     VoWifi,
@@ -227,6 +230,14 @@ def _points(value: dict[str, str]) -> str | None:
     return None
 
 
+def _pattern(value: str) -> str | None:
+    try:
+        re.compile(value)
+    except re.error as error:
+        return f"is not a regular expression: {error}"
+    return None
+
+
 _COUNT: Final = _between(1, 10_000_000)
 _SLUG_RULE: Final = _matches(_SLUG, "must be 1 to 32 lower-case letters, digits and -")
 _NAMED: Final = _matches(re.compile(r".+"), "must not be empty")
@@ -344,6 +355,24 @@ RULES: Final[Mapping[tuple[type[Section], str], Rule]] = {
     # No less than a person needs to see the page after a phone has asked for it.
     (Tenant, "web_sheet_seconds"): _between(60, 86_400),
     (Tenant, "messages"): _messages,
+    (Odsa, "companion_services"): _one_of("SharedNumber", "DiffNumber", "FamilyNumber"),
+    (Odsa, "max_companions"): _between(0, 1_000),
+    (Odsa, "inline_seconds"): _between(0, 20),
+    (Odsa, "eligibility_polling_minutes"): _between(0, 10_080),
+    (Odsa, "temporary_token_operations"): _one_of(
+        "CheckEligibility", "ManageSubscription", "ManageService", "AcquireConfiguration"
+    ),
+    (Odsa, "portal_url"): _optional(_https),
+    (Odsa, "portal_contents_type"): _optional(_one_of("json", "xml")),
+    (Odsa, "portal_operations"): _one_of(
+        "subscribe", "unsubscribe", "change", "transfer", "recover"
+    ),
+    (Odsa, "not_enabled_url"): _optional(_https),
+    (Odsa, "error_url"): _optional(_https),
+    (UserInput, "operations"): _one_of("subscribe", "transfer", "recover"),
+    (UserInput, "pattern"): _pattern,
+    (UserInput, "expected"): _optional(_one_of("msisdn-end")),
+    (PhoneNumber, "sim_id"): _one_of("hash", "uuid", "imsi"),
     (SmdpPlus, "name"): _SLUG_RULE,
     (SmdpPlus, "url"): _peer_url,
     (SmdpPlus, "requester"): _NAMED,

@@ -18,6 +18,14 @@ BOOST_NOT_OFFERED: Final = "boost-not-offered"
 APPLICATION_NOT_OFFERED: Final = "application-not-offered"
 LINE_SUSPENDED: Final = "line-suspended"
 LINE_ENDED: Final = "line-ended"
+ODSA_NOT_POSSIBLE: Final = "odsa-not-possible"
+ODSA_BAD_REQUEST: Final = "odsa-bad-request"
+ODSA_TOO_MANY: Final = "odsa-too-many-devices"
+ODSA_BUSY: Final = "odsa-busy"
+ODSA_INPUT_TITLE: Final = "odsa-input-title"
+ODSA_INPUT: Final = "odsa-input"
+ODSA_INPUT_HINT: Final = "odsa-input-hint"
+ODSA_INPUT_FAILED: Final = "odsa-input-failed"
 
 FALLBACK_LANGUAGE: Final = "en"
 
@@ -75,6 +83,54 @@ DEFAULT_MESSAGES: Final[Mapping[str, Mapping[str, str]]] = {
         "fr": "Cette ligne n'est plus en service. Veuillez contacter votre opérateur.",
         "de": "Dieser Anschluss besteht nicht mehr. Bitte wenden Sie sich an Ihren Anbieter.",
         "es": "Esta línea ya no está en servicio. Póngase en contacto con su operador.",
+    },
+    ODSA_NOT_POSSIBLE: {
+        "en": "This is not possible now. Please contact your operator.",
+        "fr": "Cette opération n'est pas possible. Veuillez contacter votre opérateur.",
+        "de": "Das ist zurzeit nicht möglich. Bitte wenden Sie sich an Ihren Anbieter.",
+        "es": "Esta operación no es posible. Póngase en contacto con su operador.",
+    },
+    ODSA_BAD_REQUEST: {
+        "en": "Your device asked for something that cannot be done.",
+        "fr": "Votre appareil a envoyé une demande qui ne peut pas être traitée.",
+        "de": "Ihr Gerät hat etwas angefragt, das nicht ausgeführt werden kann.",
+        "es": "Su dispositivo ha enviado una solicitud que no se puede atender.",
+    },
+    ODSA_TOO_MANY: {
+        "en": "You already have as many devices as your operator allows.",
+        "fr": "Vous avez déjà atteint le nombre maximal d'appareils autorisé.",
+        "de": "Sie haben bereits so viele Geräte, wie Ihr Anbieter zulässt.",
+        "es": "Ya ha alcanzado el número máximo de dispositivos permitido.",
+    },
+    ODSA_BUSY: {
+        "en": "Another change of this line is not finished yet. Please try again later.",
+        "fr": "Une autre modification de cette ligne est en cours. Réessayez plus tard.",
+        "de": "Eine andere Änderung dieses Anschlusses läuft noch. Bitte später erneut versuchen.",
+        "es": "Otro cambio de esta línea aún no ha terminado. Inténtelo más tarde.",
+    },
+    ODSA_INPUT_TITLE: {
+        "en": "Please confirm",
+        "fr": "Veuillez confirmer",
+        "de": "Bitte bestätigen",
+        "es": "Confirme, por favor",
+    },
+    ODSA_INPUT: {
+        "en": "Do you want to continue?",
+        "fr": "Voulez-vous continuer ?",
+        "de": "Möchten Sie fortfahren?",
+        "es": "¿Desea continuar?",
+    },
+    ODSA_INPUT_HINT: {
+        "en": "Your answer",
+        "fr": "Votre réponse",
+        "de": "Ihre Antwort",
+        "es": "Su respuesta",
+    },
+    ODSA_INPUT_FAILED: {
+        "en": "This is not the expected form.",
+        "fr": "Ce n'est pas la forme attendue.",
+        "de": "Das hat nicht die erwartete Form.",
+        "es": "No tiene la forma esperada.",
     },
 }
 
