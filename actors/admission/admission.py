@@ -33,8 +33,8 @@ class AdmissionStatistics:
 
     limiting: bool
     """New work may be refused now."""
-    level: float
-    """The share of new work that is refused now, 0 to 1."""
+    level_max: float
+    """The share of new work that is refused now, 0 to 1; of the worker that refuses most."""
     rate_now: float
     """Exchanges a second that may begin now; 0 while nothing is limited."""
     aaa_state: str
@@ -215,7 +215,7 @@ class Admission:
         pace, room = self._pace, self._aaa
         return AdmissionStatistics(
             limiting=pace.limiting,
-            level=round(pace.refused_share, 3),
+            level_max=round(pace.refused_share, 3),
             rate_now=0.0 if math.isinf(pace.rate) else round(pace.rate, 1),
             aaa_state=room.state.value,
             aaa_in_flight=room.in_flight,

@@ -84,7 +84,7 @@ def test_in_normal_times_everything_begins() -> None:
         assert bench.admission.connection(ADDRESS, "", bench.now)
         assert bench.authentication() == ""
         assert bench.admission.token(MNO, bench.now) == ""
-    assert bench.admission.statistics().level == 0.0
+    assert bench.admission.statistics().level_max == 0.0
 
 
 def test_new_authentications_are_shed_before_token_checks() -> None:
@@ -220,7 +220,7 @@ def test_statistics_tell_the_level() -> None:
             pass
     found = bench.admission.statistics()
     assert found.limiting
-    assert 0.0 < found.level <= 1.0
+    assert 0.0 < found.level_max <= 1.0
     assert found.rate_now > 0
     assert found.turned_away > 0
     assert found.onsets == 1

@@ -135,7 +135,11 @@ async def test_after_an_outage_of_the_aaa_its_devices_come_back_slowly(
 
 
 async def test_a_slow_aaa_is_not_asked_more_than_it_can_answer(whole: Whole) -> None:
-    settings = {**QUICK_END, "overload": {"aaa-least-in-flight": 5}}
+    settings = {
+        "sessions": {"finished-seconds": 0.05, "answer-seconds": 10.0},
+        "diameter": {"answer-seconds": 5.0, "exchange-seconds": 8.0},
+        "overload": {"aaa-least-in-flight": 5},
+    }
     async with whole(settings) as node, node.connected() as kept:
         node.behave("delay=0.3,round=1")
         statuses: list[int] = []
@@ -161,6 +165,7 @@ async def test_a_node_that_refuses_is_ready_all_the_same(whole: Whole) -> None:
         assert found["limiting"] is True
         text = await (await client.get("/metrics")).get_data(as_text=True)
         assert "entitlement_admission_limiting 1.0" in text
+        assert "entitlement_admission_level_max 0.0" in text
 
 
 async def test_a_reload_takes_over_the_section(whole: Whole) -> None:
