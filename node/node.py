@@ -197,6 +197,7 @@ class Node:
             recorder=self.recorder,
             readiness=readiness,
             explain=self.explainer.explain,
+            prefix=f"{self._seat.place.number}." if self._seat is not None else "",
         )
 
     # --- life -----------------------------------------------------------------------------------
@@ -227,13 +228,13 @@ class Node:
     async def begin(self) -> list[str]:
         """Connect to the AAA, accept devices; the addresses where they connect."""
         start = self.supervisor.start
-        if self.forwarding is not None:
-            await start("forwarding", self.forwarding.run)
         await start("diameter", self.router.run)
-        if self._seat is not None:
-            # Devices wait in the socket's queue meanwhile; at once they would get 503.
+        if self.forwarding is not None:
+            # Devices wait in the socket's queue meanwhile, or with the predecessor: at once they
+            # would get 503.
             with trio.move_on_after(AAA_SECONDS):
                 await _until(lambda: self.router.ready)
+            await start("forwarding", self.forwarding.run)
         addresses = await self.supervisor.start("devices", self.listener.run)
         gc.freeze()
         return cast("list[str]", addresses)

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
 from inspect import isawaitable
 from typing import Any, Final, Protocol
 
@@ -66,7 +67,13 @@ class OwnView:
     """The view of one process."""
 
     def __init__(
-        self, *, metrics: Metrics, recorder: TraceRecorder, readiness: Readiness, explain: Explain
+        self,
+        *,
+        metrics: Metrics,
+        recorder: TraceRecorder,
+        readiness: Readiness,
+        explain: Explain,
+        prefix: str = "",
     ) -> None:
         """Put the parts together.
 
@@ -77,7 +84,9 @@ class OwnView:
                 when it is.
             explain: (tenant or None, imsi, app, entitlement_version, language) to one object for
                 each step of the decision; raises `LookupError` for what does not exist.
+            prefix: of the names of exchanges in traces, which each worker counts by itself.
         """
+        self._prefix = prefix
         self._metrics = metrics
         self._recorder = recorder
         self._readiness = readiness
@@ -118,6 +127,7 @@ class OwnView:
                         event = await anext(trace, None)
                         over = event is None
                     if event is not None:
+                        event = replace(event, exchange=self._prefix + event.exchange)
                         yield event_line(redacted(event) if hide else event)
                     else:
                         yield end_line(trace.lost) if over else HEARTBEAT

@@ -66,9 +66,11 @@ class MergedView:
         for slot in self._slots:
             answer = workers.get(slot.number)
             if answer is not None:
-                shown[str(slot.number)] = msgspec.json.decode(answer)
+                said = msgspec.json.decode(answer)
             else:
-                shown[str(slot.number)] = {"ready": False, "parts": {"process": _state(slot)}}
+                said = {"ready": False, "parts": {"process": _state(slot)}}
+            pid = slot.current.pid if slot.current is not None else 0
+            shown[str(slot.number)] = {"pid": pid, **said}
         count = sum(one["ready"] for one in shown.values())
         parts = {
             "node": self._problem() or "ready",
