@@ -5,6 +5,10 @@ from collections.abc import Generator
 
 import pytest
 
+from tests.actors.store.engines import kit, postgres, server
+
+__all__ = ["kit", "postgres", "server"]  # fixtures of the store's engines
+
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(

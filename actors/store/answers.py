@@ -18,6 +18,7 @@ REVOKE_TOKENS: Final = "revoke tokens"
 REVOKE_SESSION: Final = "revoke session"
 BUMP_GENERATION: Final = "bump generation"
 IDENTITY_CHANGES: Final = "identity changes"
+TRANSACT: Final = "transaction"
 
 
 class Answers:

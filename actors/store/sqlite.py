@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 import trio
@@ -30,6 +30,7 @@ from actors.store.records import (
     RegistrationStatus,
     history_of,
 )
+from actors.store.sql import Database
 from actors.store.store import (
     CountReply,
     HistoryReply,
@@ -43,6 +44,8 @@ from actors.store.store import (
 from actors.store.subscriber_rows import FIND_SUBSCRIBER, subscriber_of
 from actors.store.token_rows import FIND_BY_HASH, Sweeper, split_hash, token_of
 from config.model import Store as Settings
+
+T = TypeVar("T")
 
 READ_BUSY_SECONDS: Final = 0.05  # readers wait for nobody in WAL mode, but for its recovery
 
@@ -187,6 +190,17 @@ class SqliteStore:
             lambda connection: writes.bump_generation(connection, tenant, imsi),
             partial(self._answers.give, answers.BUMP_GENERATION, reply),
             durable=True,
+        )
+
+    def transact(
+        self,
+        tenant: str,
+        operation: Callable[[Database], T],
+        reply: Callable[[T | StoreUnavailable], None],
+    ) -> None:
+        """Carry out an operation in a durable transaction; see `Store`."""
+        self._writer.submit(
+            operation, partial(self._answers.give, answers.TRANSACT, reply), durable=True
         )
 
     def statistics(self) -> StoreStatistics:

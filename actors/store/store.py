@@ -7,7 +7,7 @@ never as exceptions. Engines: `actors/store/sqlite.py` (embedded) and `actors/st
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import trio
 
@@ -20,6 +20,9 @@ from actors.store.records import (
     RegistrationStatus,
     Token,
 )
+from actors.store.sql import Database
+
+T = TypeVar("T")
 
 
 class StoreUnavailable(BssUnavailable):
@@ -177,6 +180,20 @@ class Store(Protocol):
         self, tenant: str, kind: Identity, subject: str, reply: HistoryReply
     ) -> None:
         """The newest changes first, at most 100."""
+        ...
+
+    def transact(
+        self,
+        tenant: str,
+        operation: Callable[[Database], T],
+        reply: Callable[[T | StoreUnavailable], None],
+    ) -> None:
+        """Carry out an operation on the rows of one tenant, in a transaction that is not its own.
+
+        For what is rare and can wait: it runs in a thread, and again after a rollback. What it
+        returns is the reply once that is on disk. After a StoreUnavailable of `connection` nobody
+        knows whether it was done.
+        """
         ...
 
     def statistics(self) -> StoreStatistics:

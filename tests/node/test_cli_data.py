@@ -1,6 +1,5 @@
 """The data commands: what they print, what they change, their exit status."""
 
-import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +7,13 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from actors.store.database import open_database
 from actors.store.records import NewToken
 from actors.store.sql import transaction
 from actors.store.writes import save_token
 from node.cli_data import check_config, plans, subscribers, tenants, tokens
+from node.cli_migrate import database_commands
+from tests.actors.store.kit import Kit, PostgresKit, SqliteKit
+from tests.actors.store.postgres_server import PostgresServer
 
 CONFIG = Path(__file__).parents[2] / "config"
 IMSI = "001010000000001"
@@ -24,19 +25,23 @@ def main() -> None:
     """Stands for the whole command line."""
 
 
-for command in (check_config, plans, subscribers, tenants, tokens):
+for command in (check_config, plans, subscribers, tenants, tokens, database_commands):
     main.add_command(command)
 
 
 class Lab:
     """A configuration and its database in a folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, kit: Kit | None = None) -> None:
         self.folder = folder
         self.config = folder / "node.toml"
-        text = (CONFIG / "lab.toml").read_text()
-        self.config.write_text(text.replace('data = "var"', f'data = "{folder}"'))
+        text = (CONFIG / "lab.toml").read_text().replace('data = "var"', f'data = "{folder}"')
+        if isinstance(kit, PostgresKit):
+            (folder / "conninfo").write_text(kit.settings.postgres + "\n")
+            text = text.replace("[node]", '[store]\npostgres = "file:conninfo"\n\n[node]')
+        self.config.write_text(text)
         self.database = folder / "node.db"
+        self.kit = kit or SqliteKit(self.database)
 
     def run(self, *words: str, status: int = 0, configured: bool = True) -> Result:
         environment = {"ENTITLEMENT_CONFIG": str(self.config)} if configured else {}
@@ -49,15 +54,12 @@ class Lab:
         return str(self.folder / name)
 
     def query(self, sql: str) -> list[Any]:
-        connection = sqlite3.connect(self.database)
-        found = connection.execute(sql).fetchall()
-        connection.close()
-        return found
+        return self.kit.execute(sql)
 
 
 @pytest.fixture
-def lab(tmp_path: Path) -> Lab:
-    lab = Lab(tmp_path)
+def lab(tmp_path: Path, kit: Kit) -> Lab:
+    lab = Lab(tmp_path, kit)
     lab.run("plans", "import", str(CONFIG / "lab_plans.toml"))
     return lab
 
@@ -67,7 +69,8 @@ def one(lab: Lab) -> Lab:
     """A lab with one subscriber, who has a phone and a token."""
     text = f"imsi,msisdn,iccid,plan\n{IMSI},+491700000001,8949000000000000001,gold\n"
     lab.run("subscribers", "import", "-t", "mno", lab.file("s.csv", text))
-    connection = open_database(lab.database)
+    connection = lab.kit.operator()
+    connection.act_for("mno")
     token = NewToken(
         tenant="mno",
         token_hash=b"h" * 32,
@@ -100,6 +103,8 @@ def one(lab: Lab) -> Lab:
         ["subscribers", "export"],
         ["subscribers", "show"],
         ["subscribers", "set"],
+        ["database"],
+        ["database", "migrate"],
         ["tenants"],
         ["tenants", "show"],
         ["tokens"],
@@ -289,15 +294,14 @@ def test_tokens_are_revoked_by_subscriber_or_session(one: Lab) -> None:
 
 
 def test_tenants_are_shown_with_what_they_have(one: Lab) -> None:
-    connection = sqlite3.connect(one.database)
-    connection.execute("INSERT INTO plans VALUES ('gone', 'a', 'b', '{}')")
-    connection.commit()
-    connection.close()
+    one.query("INSERT INTO plans VALUES ('gone', 'a', 'b', '{}')")
     result = one.run("tenants", "show")
     assert "mno            Lab operator" in result.stdout
     assert "  subscribers  1\n  tokens       1\n" in result.stdout
     assert "  gid1         A1" in result.stdout
-    assert "data of gone, which is no tenant" in result.stderr
+    # PostgreSQL shows the rows of tenants that are asked for by name.
+    orphans_seen = isinstance(one.kit, SqliteKit)
+    assert ("data of gone, which is no tenant" in result.stderr) == orphans_seen
 
 
 def test_plans_are_shown_and_written_as_csv(lab: Lab) -> None:
@@ -336,3 +340,31 @@ def test_the_only_tenant_need_not_be_named(tmp_path: Path) -> None:
     file = lab.file("p.toml", "[[plans]]\nid = 'a'\n")
     assert "one: a" in lab.run("plans", "import", file).stdout
     assert "a              a" in lab.run("plans", "show").stdout
+
+
+def test_a_database_is_migrated_once(tmp_path: Path) -> None:
+    lab = Lab(tmp_path)
+    made = lab.run("database", "migrate").stdout
+    assert f"{lab.database}: 0001 subscribers and tokens\n" in made
+    assert lab.run("database", "migrate").stdout == f"{lab.database}: is up to date\n"
+
+
+@pytest.mark.interop
+def test_postgresql_is_migrated_by_its_owner(tmp_path: Path, server: PostgresServer) -> None:
+    server.create_database("fresh")
+    try:
+        lab = Lab(tmp_path, PostgresKit(server, "fresh"))
+        assert (
+            "run `entitlement-node database migrate`"
+            in lab.run("plans", "show", "-t", "mno", status=1).stderr
+        )
+        assert "who owns the tables?" in lab.run("database", "migrate", status=1).stderr
+        owner = server.conninfo("owner", "fresh")
+        made = lab.run("database", "migrate", "--owner", owner).stdout
+        assert "PostgreSQL: 0001 subscribers and tokens\n" in made
+        assert lab.run("database", "migrate", "--owner", owner).stdout == (
+            "PostgreSQL: is up to date\n"
+        )
+        assert "has no plans yet" in lab.run("plans", "show", "-t", "mno").stdout
+    finally:
+        server.drop_database("fresh")

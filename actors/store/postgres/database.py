@@ -29,6 +29,20 @@ WHERE: Final = "PostgreSQL"  # how it is called in texts: a connection string ma
 _numbered = lru_cache(maxsize=256)(numbered)
 
 
+class StatementFailed(DatabaseRefused):
+    """The server, or the way to it, failed a statement.
+
+    Attributes:
+        state: SQLSTATE; empty when the connection is lost.
+        text: the primary message.
+    """
+
+    def __init__(self, state: str, text: str) -> None:
+        super().__init__(f"{WHERE}: {text}")
+        self.state = state
+        self.text = text
+
+
 class PostgresDatabase:
     """One connection; each statement is a transaction unless one was begun."""
 
@@ -146,9 +160,10 @@ def migrate(conninfo: str, application: str, *, connect_seconds: float = 10.0) -
         connection.close()
 
 
-def _refused(error: psycopg.Error) -> DatabaseRefused:
+def _refused(error: psycopg.Error) -> StatementFailed:
     """The primary message alone: details quote values."""
-    return DatabaseRefused(f"{WHERE}: {error.diag.message_primary or ' '.join(str(error).split())}")
+    text = error.diag.message_primary or " ".join(str(error).split())
+    return StatementFailed(error.sqlstate or "", text)
 
 
 def _applied(connection: psycopg.Connection[Any]) -> list[tuple[int, str]]:

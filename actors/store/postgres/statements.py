@@ -13,12 +13,14 @@ from typing import Any, Final
 
 # SQLite's word, PostgreSQL's. An INTEGER of SQLite has 64 bits; WITHOUT ROWID is what PostgreSQL's
 # tables come nearest to anyway.
-# A transaction that begins as one for writing is SQLite's need.
+# A transaction that begins as one for writing is SQLite's need. Both can empty a table at once, by
+# other words: with DELETE each batch of an import would read the dead rows of those before it.
 WORDS: Final = (
     (" WITHOUT ROWID", ""),
     ("INTEGER", "BIGINT"),
     ("BLOB", "BYTEA"),
     ("BEGIN IMMEDIATE", "BEGIN"),
+    ("DELETE FROM incoming", "TRUNCATE incoming"),
 )
 
 # Type letters of a statement's values, and PostgreSQL's type numbers (pg_type.dat).

@@ -1,14 +1,15 @@
 """The store in PostgreSQL: for several nodes on one database, and for what must outlive a machine.
 
 Three connections: reads never wait for the disk that writes wait for, and changes are heard on the
-third. What was asked for in a turn of the loop goes out in one write at its end; when results come
-all of them are delivered, then the turn ends once. While the database is away devices that were
-seen lately are served from memory, and nothing new is promised.
+third; transactions of orders have their own (`transacting.py`). What was asked for in a turn of the
+loop goes out in one write at its end; when results come all of them are delivered, then the turn
+ends once. While the database is away devices that were seen lately are served from memory, and
+nothing new is promised.
 """
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import trio
@@ -25,6 +26,7 @@ from actors.store.postgres.pipeline import Pipeline
 from actors.store.postgres.requests import Request, Result
 from actors.store.postgres.statements import Encoded, NotText, Statement
 from actors.store.postgres.tokens import TokenWriter
+from actors.store.postgres.transacting import Transacting
 from actors.store.records import (
     HISTORY_ROWS,
     Identity,
@@ -34,6 +36,7 @@ from actors.store.records import (
     RegistrationStatus,
     history_of,
 )
+from actors.store.sql import Database
 from actors.store.store import (
     CacheStatistics,
     CountReply,
@@ -49,6 +52,7 @@ from actors.store.token_rows import split_hash, token_of
 from actors.store.writes import registered_values, registration_keys
 from config.model import Store as Settings
 
+T = TypeVar("T")
 Outcome = list[Result] | StoreUnavailable
 
 
@@ -103,6 +107,7 @@ class PostgresStore:
         self._tokens = self._cache()
         self._subscribers: Cache[tuple[str, str], tuple[Subscriber, Plan]] = self._cache()
         self._plans = PlanCache()
+        self._transacting = Transacting(settings, self._turn_ended, crashed)
         self._token_writer = TokenWriter(self._writer, settings, self._tokens.forget)
         self._answers = Answers(failed, succeeded)
         self._gathers = at_turn_end is not None
@@ -142,6 +147,7 @@ class PostgresStore:
             async with trio.open_nursery() as nursery:
                 await nursery.start(self._reader.run)
                 await nursery.start(self._writer.run)
+                await nursery.start(self._transacting.run)
                 nursery.start_soon(self.listener.run)
                 self._open = True
                 task_status.started()
@@ -323,6 +329,18 @@ class PostgresStore:
         steps = [(operations.BUMP_GENERATION, (tenant, imsi))]
         self._write(tenant, answers.BUMP_GENERATION, steps, reply, generation)
 
+    def transact(
+        self,
+        tenant: str,
+        operation: Callable[[Database], T],
+        reply: Callable[[T | StoreUnavailable], None],
+    ) -> None:
+        """Carry out an operation in a transaction, in a thread; see `Store`."""
+        self._received += 1
+        self._transacting.transact(
+            tenant, operation, partial(self._answer_write, answers.TRANSACT, reply)
+        )
+
     def statistics(self) -> StoreStatistics:
         """Counters of this moment."""
         connections = (self._reader.statistics(), self._writer.statistics())
@@ -336,11 +354,11 @@ class PostgresStore:
             committed=self._committed,
             failed=self._failed - self._refused,
             refused=self._refused,
-            waiting=written.waiting + gathered,
+            waiting=written.waiting + gathered + self._transacting.waiting,
             batches=written.transactions,
             largest_batch=reads.largest_transaction,
             longest_wait_seconds=written.longest_wait_seconds,
-            crashes=self._reader.crashes + self._writer.crashes,
+            crashes=self._reader.crashes + self._writer.crashes + self._transacting.crashes,
             failures=dict(self._answers.failures),
             connections=connections,
             cache=CacheStatistics(

@@ -1,6 +1,6 @@
 """A process that writes tokens and prints each one that the store acknowledged, until it is killed.
 
-Usage: python acknowledging_writer.py DATABASE power|process
+Usage: python acknowledging_writer.py FILE|CONNINFO power|process
 """
 
 import os
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import trio
 
+from actors.store.postgres.store import PostgresStore
 from actors.store.records import NewToken
 from actors.store.sqlite import SqliteStore
 from actors.store.store import StoreUnavailable, TokenSuperseded
@@ -20,8 +21,13 @@ WAITING = 64
 class Writer:
     """Keeps so many writes waiting; says on standard output which ones came back."""
 
-    def __init__(self, path: Path, settings: Store) -> None:
-        self.store = SqliteStore(path, settings, end_turn=self.end_turn)
+    def __init__(self, database: str, *, power: bool) -> None:
+        self.store: SqliteStore | PostgresStore
+        if "=" in database:
+            self.store = PostgresStore(Store(postgres=database), end_turn=self.end_turn)
+        else:
+            settings = Store(tokens_survive_power_cut=power)
+            self.store = SqliteStore(Path(database), settings, end_turn=self.end_turn)
         self.number = 0
         self.acknowledged: list[bytes] = []
 
@@ -60,5 +66,4 @@ class Writer:
 
 
 if __name__ == "__main__":
-    settings = Store(tokens_survive_power_cut=sys.argv[2] == "power")
-    trio.run(Writer(Path(sys.argv[1]), settings).run)
+    trio.run(Writer(sys.argv[1], power=sys.argv[2] == "power").run)

@@ -13,6 +13,7 @@ from actors.store.database import open_database
 from actors.store.plans import put_plans
 from actors.store.postgres.database import PostgresDatabase, migrate
 from actors.store.postgres.store import PostgresStore
+from actors.store.schema import DatabaseRefused
 from actors.store.sql import OperatorDatabase, transaction
 from actors.store.sqlite import SqliteStore
 from actors.store.store import Store
@@ -146,6 +147,7 @@ class PostgresKit:
         self.server = server
         self.database = database
         self.settings = Settings(postgres=server.conninfo("application", database))
+        self._superuser: PostgresDatabase | None = None
 
     def store(self, *, settings: Settings | None = None, **callbacks: Any) -> PostgresStore:  # noqa: ANN401
         return PostgresStore(settings or self.settings, **callbacks)
@@ -155,11 +157,20 @@ class PostgresKit:
 
     def execute(self, sql: str, values: Sequence[object] = ()) -> list[Any]:
         """As the superuser, whom row-level security does not stop."""
-        connection = PostgresDatabase(self.server.conninfo("postgres", self.database))
-        cursor = connection.execute(sql, values)
-        rows = cursor.fetchall() if cursor.description else []
-        connection.close()
-        return rows
+        if self._superuser is None:
+            self._superuser = PostgresDatabase(self.server.conninfo("postgres", self.database))
+        try:
+            cursor = self._superuser.execute(sql, values)
+        except DatabaseRefused:
+            self.close()
+            raise
+        return cursor.fetchall() if cursor.description else []
+
+    def close(self) -> None:
+        """Disconnect the superuser."""
+        if self._superuser is not None:
+            self._superuser.close()
+            self._superuser = None
 
     async def ready(self, asker: Asker) -> None:
         """It listens."""

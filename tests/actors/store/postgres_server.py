@@ -135,7 +135,9 @@ class PostgresServer:
 
     def remove(self) -> None:
         """Stop and delete."""
-        self.stop()
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(signal.SIGQUIT)  # nothing of it is needed any more
+            self._process.wait(30)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _children(self) -> list[int]:

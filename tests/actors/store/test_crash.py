@@ -9,15 +9,16 @@ from pathlib import Path
 import pytest
 
 from actors.store.database import open_database
+from tests.actors.store.kit import PostgresKit
 
 WRITER = Path(__file__).with_name("acknowledging_writer.py")
 ROOT = Path(__file__).parents[3]
 ENOUGH = 1_500  # acknowledgements before the kill
 
 
-def acknowledged_until_killed(database: Path, against: str) -> list[int]:
+def acknowledged_until_killed(database: str, against: str) -> list[int]:
     process = subprocess.Popen(
-        [sys.executable, str(WRITER), str(database), against],
+        [sys.executable, str(WRITER), database, against],
         stdout=subprocess.PIPE,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
     )
@@ -35,7 +36,7 @@ def acknowledged_until_killed(database: Path, against: str) -> list[int]:
 @pytest.mark.parametrize("against", ["process", "power"])
 def test_a_killed_writer_loses_nothing_that_it_acknowledged(tmp_path: Path, against: str) -> None:
     path = tmp_path / "node.db"
-    acknowledged = acknowledged_until_killed(path, against)
+    acknowledged = acknowledged_until_killed(str(path), against)
     assert len(acknowledged) >= ENOUGH
     connection = open_database(path)
     kept = {
@@ -43,4 +44,13 @@ def test_a_killed_writer_loses_nothing_that_it_acknowledged(tmp_path: Path, agai
     }
     assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     connection.close()
+    assert set(acknowledged) <= kept
+
+
+@pytest.mark.slow
+@pytest.mark.interop
+def test_a_killed_node_loses_nothing_that_its_server_acknowledged(postgres: PostgresKit) -> None:
+    acknowledged = acknowledged_until_killed(postgres.settings.postgres, "process")
+    assert len(acknowledged) >= ENOUGH
+    kept = {number for (number,) in postgres.execute("SELECT owner FROM tokens")}
     assert set(acknowledged) <= kept

@@ -9,6 +9,7 @@ import trio
 from msgspec.structs import replace
 
 from actors.store.postgres.listener import TRUST_SECONDS
+from actors.store.sql import Database
 from actors.store.store import StoreUnavailable
 from tests.actors.store.flaky_proxy import FlakyProxy, flaky_proxy
 from tests.actors.store.kit import TEMPLATE, Asker, PostgresKit, make_template, opened, put
@@ -39,10 +40,11 @@ def mortal() -> Iterator[PostgresServer]:
 
 
 @pytest.fixture
-def kit(mortal: PostgresServer) -> PostgresKit:
+def kit(mortal: PostgresServer) -> Iterator[PostgresKit]:
     one = PostgresKit(mortal, "mortal")
     one.clear()
-    return one
+    yield one
+    one.close()
 
 
 @asynccontextmanager
@@ -92,6 +94,7 @@ async def test_a_killed_server_loses_no_token_that_was_acknowledged(kit: Postgre
             await asker.until(lambda: len(kept) > 1_500)
             stop.set()
         assert connection(asker, "writes").losses >= 2
+    kit.close()  # of the server that was killed
     names = {name for (name,) in kit.execute("SELECT terminal_id FROM tokens")}
     assert {f"t{name}" for name in kept} <= names
 
@@ -269,3 +272,38 @@ async def test_a_node_starts_while_the_database_is_away_and_uses_it_later(
             await asker.until(lambda: store.ready)
             assert await asker.ask("find_subscriber", "mno", IMSI) == (LINE, GOLD)
             nursery.cancel_scope.cancel()
+
+
+async def test_a_transaction_of_several_steps_survives_a_restart_between_two_of_them(
+    kit: PostgresKit,
+) -> None:
+    async with opened(kit) as asker:
+        runs: list[str] = []
+
+        def operation(database: Database) -> int:
+            database.execute("INSERT INTO plans VALUES ('mno', 'a', 'x', '{}')")
+            runs.append("begun")
+            if len(runs) == 1:
+                kit.server.stop()
+                kit.server.start()
+            (count,) = database.execute("SELECT count(*) FROM plans").fetchone()
+            return int(count)
+
+        answers: list[object] = []
+        asker.store.transact("mno", operation, answers.append)
+        await asker.until(lambda: bool(answers))
+        assert (answers, len(runs)) == ([1], 2)
+        # The connections that were idle are dead now, and nobody is told.
+        asker.store.transact("mno", lambda _: 5, answers.append)
+        await asker.until(lambda: len(answers) == 2)
+        await trio.to_thread.run_sync(kit.server.kill)
+        asker.store.transact("mno", lambda _: 6, answers.append)
+        await asker.until(lambda: len(answers) == 3)
+        assert isinstance(answers[2], StoreUnavailable)
+        assert answers[2].reason == "connection"
+        await trio.to_thread.run_sync(kit.server.start)
+        asker.store.transact("mno", lambda _: 7, answers.append)
+        await asker.until(lambda: len(answers) == 4)
+        assert answers[3] == 7
+    kit.close()
+    assert kit.execute("SELECT plan_id FROM plans") == [("a",)]

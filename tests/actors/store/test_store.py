@@ -1,5 +1,8 @@
 """What every engine does alike: tokens (TOK-26 to TOK-29), devices, registrations, failures."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 import trio
 from msgspec.structs import replace
@@ -12,6 +15,7 @@ from actors.store.records import (
     Registration,
     RegistrationStatus,
 )
+from actors.store.sql import Database
 from actors.store.store import StoreUnavailable, TokenSuperseded
 from actors.store.tokens import TokenFault
 from tests.actors.store.kit import Asker, Kit, opened, put
@@ -420,6 +424,37 @@ async def test_everybody_is_answered_while_many_write_and_read(kit: Kit) -> None
     statistics = store.store.statistics()
     assert (statistics.committed, statistics.waiting, statistics.failed) == (300, 0, 0)
     assert statistics.batches < 300
+
+
+def add_plan(plan_id: str) -> Callable[[Database], int]:
+    def operation(database: Database) -> int:
+        database.execute("INSERT INTO plans VALUES ('mno', ?, 'x', '{}')", (plan_id,))
+        (count,) = database.execute("SELECT count(*) FROM plans").fetchone()
+        return int(count)
+
+    return operation
+
+
+async def test_an_operation_is_one_transaction(kit: Kit) -> None:
+    def breaks(database: Database) -> None:
+        add_plan("b")(database)
+        raise KeyError
+
+    bugs: list[Exception] = []
+    async with opened(kit, crashed=bugs.append) as store:
+
+        async def transact(operation: Callable[[Database], object]) -> Any:  # noqa: ANN401
+            answers: list[Any] = []
+            store.store.transact("mno", operation, answers.append)
+            await store.until(lambda: bool(answers))
+            return answers[0]
+
+        assert await transact(add_plan("a")) == 1
+        assert (await transact(breaks)).reason == "crash"
+        assert [type(bug) for bug in bugs] == [KeyError]
+        assert isinstance(await transact(add_plan("a")), StoreUnavailable)  # there already
+        assert await transact(add_plan("c")) == 2
+    assert kit.execute("SELECT plan_id FROM plans ORDER BY plan_id") == [("a",), ("c",)]
 
 
 def test_no_repr_shows_who_it_is_about() -> None:

@@ -1,8 +1,6 @@
 """Whatever is done for one tenant, another one's rows stay as they are (MT-54 at the store)."""
 
-import sqlite3
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -10,39 +8,31 @@ from hypothesis import strategies as st
 
 from actors.backends.bss import Plan
 from actors.store import writes
-from actors.store.database import open_database
 from actors.store.plans import put_plans
 from actors.store.records import NewToken, Registration
+from actors.store.sql import OperatorDatabase
 from actors.store.subscriber_files import SubscriberFile
 from actors.store.subscriber_import import import_subscribers
 from actors.store.tokens import owner_key
 from config.model import Tenant
+from tests.actors.store.kit import TABLES, Kit
 
 TENANTS = ("mno", "mvno")
-TABLES = ("plans", "subscribers", "devices", "tokens", "registrations", "identity_changes")
 IMSIS = ("001010000000001", "001010000000002")  # the same at both
 TERMINALS = ("990000862471854", "990000862471999", "a-uuid")
 
-Change = Callable[[sqlite3.Connection, str, int], object]
+Change = Callable[[OperatorDatabase, str, int], object]
 
 
-@pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sqlite3.Connection]:
-    path: Path = tmp_path_factory.mktemp("isolation") / "node.db"
-    connection = open_database(path)
-    yield connection
-    connection.close()
-
-
-def rows_of(database: sqlite3.Connection, tenant: str) -> list[object]:
+def rows_of(kit: Kit, tenant: str) -> list[object]:
     return [
-        database.execute(f"SELECT * FROM {table} WHERE tenant = ?", (tenant,)).fetchall()  # noqa: S608
+        sorted(kit.execute(f"SELECT * FROM {table} WHERE tenant = '{tenant}'"))  # noqa: S608
         for table in TABLES
     ]
 
 
 def saving(imsi: str, terminal: str, secret: int, apps: tuple[str, ...]) -> Change:
-    def change(database: sqlite3.Connection, tenant: str, now: int) -> object:
+    def change(database: OperatorDatabase, tenant: str, now: int) -> object:
         token = NewToken(
             tenant=tenant,
             token_hash=owner_key(tenant, imsi, terminal, apps, "")
@@ -77,7 +67,7 @@ def ending(session: bytes) -> Change:
 
 
 def importing(imsi: str, number: int, card: int) -> Change:
-    def change(database: sqlite3.Connection, tenant: str, now: int) -> object:
+    def change(database: OperatorDatabase, tenant: str, now: int) -> object:
         put_plans(database, tenant, [Plan("gold", f"Gold {number}", frozenset())])
         lines = [
             "imsi,plan,msisdn,iccid",
@@ -109,18 +99,21 @@ CHANGES = st.one_of(
 
 @pytest.mark.slow
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(st.lists(st.tuples(st.sampled_from(TENANTS), CHANGES), max_size=12))
 def test_what_is_done_for_one_tenant_touches_no_other(
-    database: sqlite3.Connection, steps: list[tuple[str, Change]]
+    kit: Kit, steps: list[tuple[str, Change]]
 ) -> None:
+    database = kit.operator()
     for table in TABLES:
-        database.execute(f"DELETE FROM {table}")  # noqa: S608
+        kit.execute(f"DELETE FROM {table}")  # noqa: S608
     for now, (tenant, change) in enumerate(steps, start=1):
         (other,) = set(TENANTS) - {tenant}
-        before = rows_of(database, other)
+        before = rows_of(kit, other)
+        database.act_for(tenant)
         database.execute("BEGIN")
         change(database, tenant, now)
         database.execute("COMMIT")
-        assert rows_of(database, other) == before
+        assert rows_of(kit, other) == before
+    database.close()

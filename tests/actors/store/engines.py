@@ -24,11 +24,12 @@ def server() -> Iterator[PostgresServer]:
 
 
 @pytest.fixture
-def postgres(server: PostgresServer) -> PostgresKit:
+def postgres(server: PostgresServer) -> Iterator[PostgresKit]:
     """An empty database."""
     kit = PostgresKit(server, "shared")
     kit.clear()
-    return kit
+    yield kit
+    kit.close()
 
 
 @pytest.fixture(
