@@ -40,7 +40,7 @@ class Measured:
 
 def measure(
     lab: BenchLab, server: Server, mode: HttpMode, count: int, *, rate: float = 0.0,
-    devices: int = 128,
+    devices: int = 128, at_once: int = 0,
 ) -> Measured:  # fmt: skip
     """Make `count` exchanges: in a closed loop, or with a rate in an open one.
 
@@ -51,6 +51,7 @@ def measure(
     command = python(
         "scripts.bench.load_client", "--port", server.port, "--ca", lab.ca, "--mode", mode.name,
         "--count", count, "--rate", rate, "--devices", devices, "--first-imsi", FIRST_IMSI,
+        "--at-once", at_once,
     )  # fmt: skip
     with tempfile.TemporaryFile() as errors:
         client = subprocess.Popen(
