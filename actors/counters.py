@@ -197,9 +197,13 @@ class Counters:
 
     def exchanges(self, tenant: str, apps: tuple[str, ...], status: int, cause: str) -> None:
         """A device was answered that asked for these applications; one without any counts once."""
-        add, result = self._exchanges.add, str(status)
+        rows, result = self._exchanges.rows, str(status)
         for app in apps or ("",):
-            add((tenant, app, result, cause))
+            key = (tenant, app, result, cause)
+            if key in rows:
+                rows[key] += 1
+            else:
+                self._exchanges.add(key)
 
     def http(self, tenant: str, status: int, http_version: str) -> None:
         """The device listener sent a response; version `1.0`, `1.1` or `2`."""
@@ -242,8 +246,12 @@ class Counters:
             seconds: from the complete request to the answer.
             away_seconds: of these, waited for the AAA or a store; the rest is the own share.
         """
-        self.legs.observe(seconds)
-        self.own_shares.observe(seconds - away_seconds)
+        legs, shares = self.legs, self.own_shares
+        legs.counts[bisect_left(BUCKETS, seconds)] += 1
+        legs.seconds += seconds
+        own = seconds - away_seconds
+        shares.counts[bisect_left(BUCKETS, own)] += 1
+        shares.seconds += own
 
     def diameter_leg(self, peer: str, seconds: float) -> None:
         """A DEA came `seconds` after its DER."""

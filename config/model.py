@@ -145,7 +145,7 @@ class Overload(Section, frozen=True, kw_only=True):
     tenant_weights: dict[str, float] = {}  # of what the node can do; a tenant not named has 1
 
 
-class Authentication(Section, frozen=True, kw_only=True):
+class Authentication(Section, frozen=True, kw_only=True, cache_hash=True):
     """[tenants.authentication]: how this tenant's devices are authenticated."""
 
     application: str = "swm"  # or "swa"

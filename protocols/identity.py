@@ -6,6 +6,7 @@ They are `str` subclasses: usable as keys, in SQL and JSON without conversion.
 """
 
 import re
+from functools import lru_cache
 from typing import Final, Self
 
 _DIGITS: Final = re.compile(r"[0-9]+")
@@ -192,16 +193,21 @@ class Nai(str):
     @property
     def imsi(self) -> Imsi | None:
         """The IMSI of a permanent identity (prefix 0, 1 or 6), else None."""
-        user = self.user
-        if len(user) > 6 and user[0] in "016" and user.isdigit():
-            try:
-                return Imsi(user[1:])
-            except ValueError:
-                return None
-        return None
+        return _imsi_of(self)
 
     @property
     def realm_plmn(self) -> tuple[str, str] | None:
         """(MCC, MNC padded to three digits) named by a 3GPP realm, else None."""
         match = _NAI_REALM.fullmatch(self.realm)
         return (match["mcc"], match["mnc"]) if match else None
+
+
+@lru_cache(maxsize=4_096)  # asked again at every step of an exchange
+def _imsi_of(nai: Nai) -> Imsi | None:
+    user = nai.user
+    if len(user) > 6 and user[0] in "016" and user.isdigit():
+        try:
+            return Imsi(user[1:])
+        except ValueError:
+            return None
+    return None

@@ -10,8 +10,7 @@ from enum import Enum
 from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class EapProfile:
+class EapProfile(Struct, frozen=True, cache_hash=True):
     """The part of every DER that is the same for a tenant: its encoding is made once.
 
     Attributes:

@@ -89,6 +89,7 @@ class Conversation:
         "_started_again",
         "_terminal_information",
         "_type",
+        "_user_name",
         "fault",
         "last_event",
         "out_of_order",
@@ -110,6 +111,7 @@ class Conversation:
             session_id: of this conversation.
         """
         self._eap_id = eap_id
+        self._user_name = eap_id.encode()
         self._profile = profile_of(authentication)
         self._realm = realm_of(authentication, eap_id)
         self._terminal_information = authentication.terminal_information
@@ -282,25 +284,22 @@ class Conversation:
     def der(self, packet: bytes, request: Ts43Request) -> EapRequest:
         """The next DER of this conversation."""
         return EapRequest(
-            profile=self._profile,
-            session_id=self.session_id,
-            user_name=self._eap_id.encode(),
-            eap_payload=packet,
-            destination_realm=self._realm,
-            state=self._aaa_state,
-            destination_host=self._aaa_host,
-            imei=imei_of(request.terminal_id) if self._terminal_information else b"",
+            self._profile,
+            self.session_id,
+            self._user_name,
+            packet,
+            self._realm,
+            self._aaa_state,
+            self._aaa_host,
+            imei_of(request.terminal_id) if self._terminal_information else b"",
         )
 
     def authenticated_imsi(self, answer: EapAnswer) -> str | None:
         """Whom the AAA accepted: by its permanent identity, never by the phone's pseudonym."""
-        for octets in (answer.mobile_node_identifier, answer.user_name, self._eap_id.encode()):
-            try:
-                imsi = Nai(octets.decode("latin-1")).imsi
-            except ValueError:  # absent, or no NAI
-                continue
-            if imsi is not None:
-                return str(imsi)  # a plain text: encoders take no subclasses
+        for octets in (answer.mobile_node_identifier, answer.user_name, self._user_name):
+            imsi = _imsi_in(octets) if octets else ""
+            if imsi:
+                return imsi
         return None
 
     def refusal(self, answer: EapAnswer) -> tuple[str, str]:
@@ -338,6 +337,18 @@ class Conversation:
         self._aaa_state = answer.state
 
 
+@lru_cache(maxsize=4_096)  # the AAA mostly repeats what the device said
+def _imsi_in(nai: bytes) -> str:
+    """The IMSI of a permanent identity; empty when it is none.
+
+    A plain text: encoders take no subclasses.
+    """
+    try:
+        return str(Nai(nai.decode("latin-1")).imsi or "")
+    except ValueError:
+        return ""
+
+
 @lru_cache(maxsize=4_096)
 def profile_of(authentication: Authentication) -> EapProfile:
     """The constant part of a tenant's DERs."""
@@ -354,9 +365,14 @@ def realm_of(authentication: Authentication, eap_id: str) -> bytes:
     """Destination-Realm: the tenant's, else the home network's of the NAI (TS 23.003 §19.2)."""
     if authentication.destination_realm:
         return authentication.destination_realm.encode()
-    plmn = Nai(eap_id).realm_plmn
+    return _home_realm(eap_id.partition("@")[2])
+
+
+@lru_cache(maxsize=1_024)  # the subscribers of a network share theirs
+def _home_realm(realm: str) -> bytes:
+    plmn = Nai(f"@{realm}").realm_plmn
     if plmn is None:
-        return Nai(eap_id).realm.encode()
+        return realm.encode()
     mcc, mnc = plmn
     return f"epc.mnc{mnc}.mcc{mcc}.3gppnetwork.org".encode()
 

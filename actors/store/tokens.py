@@ -23,6 +23,7 @@ import hmac
 import re
 import zlib
 from enum import Enum
+from functools import lru_cache
 from typing import Final
 
 from actors.store.records import APP_SEPARATOR, Token, app_scope
@@ -82,6 +83,7 @@ def mint(tenant: str, imsi: str, secret: bytes, owner: bytes = bytes(OWNER_OCTET
     return f"{_VERSION}{tenant_code(tenant)}{_slot(imsi)}{text}"
 
 
+@lru_cache(maxsize=4_096)
 def tenant_code(tenant: str) -> str:
     """The tenant in a token's prefix."""
     return _base36(zlib.crc32(tenant.encode()) % 36**_TENANT_DIGITS, _TENANT_DIGITS)
@@ -151,6 +153,7 @@ def _slot(imsi: str) -> str:
     return _base36(zlib.crc32(imsi.encode()) % _SLOTS, _SLOT_DIGITS)
 
 
+@lru_cache(maxsize=_SLOTS)
 def _base36(number: int, digits: int) -> str:
     text = ""
     for _ in range(digits):

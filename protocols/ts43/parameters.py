@@ -52,6 +52,10 @@ def split_query(query: str) -> dict[str, str]:
         raise RequestError(Fault.TOO_MANY_PARAMETERS)
     values: dict[str, str] = {}
     encoded = "%" in query or "+" in query
+    if encoded:
+        # Nearly always the @ of EAP_ID and nothing else, and an @ separates nothing.
+        query = query.replace("%40", "@")
+        encoded = "%" in query or "+" in query
     for part in query.split("&"):
         name, _, value = part.partition("=")
         if encoded and ("%" in part or "+" in part):
@@ -105,12 +109,7 @@ def _percent_decoded(text: str) -> str:
     """RFC 3986 §2.1, and `+` as a blank as HTML forms send it. Octets that are no UTF-8: U+FFFD."""
     if "+" in text:
         text = text.replace("+", " ")
-    if "%" in text:
-        # Nearly always the @ of EAP_ID and nothing else: 0.1 us instead of 1.5.
-        text = text.replace("%40", "@")
-        if "%" in text:
-            return unquote(text)
-    return text
+    return unquote(text) if "%" in text else text
 
 
 def _add_again(values: dict[str, str], name: str, value: str) -> None:
