@@ -28,6 +28,7 @@ class Fault(Enum):
     BAD_VERSION = (400, "entitlement_version is not digits.digits")
     # §2.5 fixes the words; HTTP/2 has no reason phrase, so they are the body.
     VERSION = (406, "protocol not supported")
+    OLD_COMPANION = (406, "old_companion_terminal is not supported")  # table 27: not offered
     BAD_EAP_ID = (400, "EAP_ID is not a network access identifier")
     BAD_IMSI = (400, "IMSI is not an IMSI")
     BAD_BOOST_TYPE = (400, "boost_type is not a number from 0 to 255")
