@@ -9,6 +9,8 @@ from actors.entitlement.not_offered import decline, declined_in_document
 from actors.entitlement.sms import decide_sms
 from actors.entitlement.voice import decide_voice
 from actors.entitlement.wifi_calling import decide_wifi_calling
+from actors.odsa.offered import offers
+from actors.odsa.presence import present
 from protocols.ts43.applications import DATA_PLAN, SMS_OVER_IP, VOICE, WIFI_CALLING
 from protocols.ts43.operations import OPERATION_NAMES
 from protocols.ts43.request_error import Fault, RequestError
@@ -24,7 +26,11 @@ APPS: Final[Mapping[str, Callable[[DecisionInput], Decision]]] = {
 def decide(app_id: str, given: DecisionInput) -> Decision:
     """What a device is told of one application, and why. Pure: same input, same decision."""
     row = APPS.get(app_id)
-    return decline(app_id, given) if row is None else row(given)
+    if row is not None:
+        return row(given)
+    if not given.operation and offers(given.tenant, app_id):
+        return present(app_id, given)
+    return decline(app_id, given)
 
 
 def check_operation(apps: tuple[str, ...], operation: str) -> None:

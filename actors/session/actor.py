@@ -11,12 +11,15 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from actors.backends.bss import Subscriber
+from actors.odsa.offered import operated_app
 from actors.session import eap_actions, service_actions
 from actors.session.messages import (
     AaaAborted,
     AaaAnswered,
     AaaFailed,
     BssFailed,
+    DeskAnswered,
+    DeskFailed,
     DeviceGone,
     Effect,
     Exchange,
@@ -85,6 +88,8 @@ class SessionActor(Session):
         """For messages whose meaning depends on what they say."""
         if isinstance(message, SubscriberFound):
             return self._input_of_subscriber(message.subscriber)
+        if isinstance(message, DeskAnswered | DeskFailed):
+            return self._input_of_desk(message)
         conversation = self.conversation
         if conversation is None:
             return Input.AAA_FAILED  # nothing of EAP concerns a session by token
@@ -104,13 +109,32 @@ class SessionActor(Session):
 
     def _input_of_subscriber(self, subscriber: Subscriber | None) -> Input:
         presented, request = self.presented, self.request
-        if presented is None:
-            return Input.SUBSCRIBER_FOUND
-        if subscriber is not None and subscriber.token_generation > presented.token_generation:
+        if (
+            presented is not None
+            and subscriber is not None
+            and subscriber.token_generation > presented.token_generation
+        ):
             return Input.TOKEN_OUTDATED
-        if request is not None and request.notif_action is not None:
-            return Input.SUBSCRIBER_FOUND
-        return Input.SUBSCRIBER_SUFFICES
+        if (
+            request is not None
+            and request.operation  # most requests have none
+            and operated_app(request.apps, request.operation, self.tenant)
+        ):
+            return Input.OPERATION_ASKED
+        return Input.SUBSCRIBER_FOUND if self._must_keep else Input.SUBSCRIBER_SUFFICES
+
+    def _input_of_desk(self, message: DeskAnswered | DeskFailed) -> Input:
+        if message.question is not self.question:
+            return Input.DESK_LATE
+        if isinstance(message, DeskFailed):
+            return Input.DESK_FAILED
+        return Input.DESK_ANSWERED if self._must_keep else Input.DESK_SUFFICES
+
+    @property
+    def _must_keep(self) -> bool:
+        """A token is to be issued, or a registration for notifications kept."""
+        request = self.request
+        return self.presented is None or (request is not None and request.notif_action is not None)
 
     def _rest(self, effects: list[Effect], now: float) -> None:
         """The exchange is over: keep little, serve what queued meanwhile, wait for a repetition."""
@@ -149,6 +173,8 @@ _ACTIONS: Final[Mapping[Action, Callable[[Session, Any, float], list[Effect]]]] 
     Action.START_AGAIN: eap_actions.start_again,
     Action.ASK_BSS: service_actions.ask_bss,
     Action.KEEP: service_actions.keep,
+    Action.ASK_DESK: service_actions.ask_desk,
+    Action.KEEP_WITH_OPERATION: service_actions.keep_with_operation,
     Action.REJECT_TOKEN: service_actions.reject_token,
     Action.ANSWER_DOCUMENT: service_actions.answer_document,
     Action.REPEAT_RESPONSE: eap_actions.repeat_response,

@@ -15,6 +15,9 @@ import structlog
 from actors.backends.bss import Bss, BssUnavailable, Plan, Subscriber
 from actors.counters import Counters
 from actors.diameter.outcomes import EapAnswer, EapOutcome, EapRequest
+from actors.entitlement.decision import Decision
+from actors.odsa.clerk import Clerk
+from actors.odsa.question import Question, Unanswered
 from actors.runtime.timers import TimerWheel
 from actors.session.actor import SessionActor
 from actors.session.cookie import NONCE_OCTETS
@@ -25,7 +28,10 @@ from actors.session.messages import (
     Alarm,
     Answer,
     AnswerWithChallenge,
+    AskDesk,
     BssFailed,
+    DeskAnswered,
+    DeskFailed,
     EndSession,
     Exchange,
     FindSubscriber,
@@ -84,17 +90,20 @@ class Interpreter:
         trace: SessionTrace,
         random: RandomOctets,
         owner: int,
+        clerk: Clerk | None = None,
     ) -> None:
         """Take the parts; the pool's effects are carried out here from now on.
 
         Args:
             owner: this process, as cookies name it.
+            clerk: answers operations; None: nobody does.
         """
         self._tell = pool.tell
         pool.effects = {
             SendDer: self._send_der,
             SendStr: self._send_str,
             FindSubscriber: self._find_subscriber,
+            AskDesk: self._ask_desk,
             Keep: self._keep,
             AnswerWithChallenge: self._answer_with_challenge,
             Answer: self._answer,
@@ -113,6 +122,7 @@ class Interpreter:
         self._trace = trace
         self._random = random
         self._owner = owner
+        self._clerk = clerk
         self._keeping = Keeping(store, random)
 
     # --- the AAA -------------------------------------------------------------------------------
@@ -154,6 +164,21 @@ class Interpreter:
             self._tell(cell, BssFailed(f"bss {found}"))
         else:
             self._tell(cell, SubscriberFound(*(found or (None, None))))
+
+    def _ask_desk(self, cell: SessionCell, effect: AskDesk, now: float) -> None:
+        question = effect.question
+        if self._clerk is None:
+            self._tell(cell, DeskFailed(question, "no desk"))
+        else:
+            self._clerk.ask(question, partial(self._desk_answered, cell, question))
+
+    def _desk_answered(
+        self, cell: SessionCell, question: Question, found: Decision | Unanswered
+    ) -> None:
+        if isinstance(found, Unanswered):
+            self._tell(cell, DeskFailed(question, found.cause))
+        else:
+            self._tell(cell, DeskAnswered(question, found))
 
     def _keep(self, cell: SessionCell, effect: Keep, now: float) -> None:
         self._keeping.keep(cell.actor.tenant, effect, partial(self._kept, cell))

@@ -12,6 +12,8 @@ from msgspec import Struct
 from actors.backends.bss import Plan, Subscriber
 from actors.diameter.outcomes import EapAnswer, EapRequest, NoAnswer
 from actors.entitlement.decision import Decision
+from actors.odsa.question import Question
+from actors.orders.port import TemporaryToken
 from protocols.http.message import HttpResponse
 from protocols.ts43.request import EapRelayAnswer, Ts43Request
 
@@ -57,7 +59,10 @@ class StartAuthentication(Struct):
 
 
 class ServeWithToken(Struct):
-    """Command: the device presented a token that the store found good for this subscriber."""
+    """Command: the device presented a token that was found good for this subscriber.
+
+    `temporary` is what a temporary token stands for; the device then gets no token of its own.
+    """
 
     request: Ts43Request
     exchange: Exchange
@@ -65,6 +70,7 @@ class ServeWithToken(Struct):
     token: str
     token_seconds_left: int
     token_generation: int
+    temporary: TemporaryToken | None = None
 
 
 class RelayEapAnswer(Struct):
@@ -96,6 +102,20 @@ class SubscriberFound(Struct):
 class BssFailed(Struct):
     """Fact: the BSS could not answer."""
 
+    cause: str
+
+
+class DeskAnswered(Struct):
+    """Fact: this is the answer to the operation that was asked for."""
+
+    question: Question
+    decision: Decision
+
+
+class DeskFailed(Struct):
+    """Fact: nobody could answer the operation now."""
+
+    question: Question
     cause: str
 
 
@@ -137,6 +157,8 @@ Message = (
     | AaaFailed
     | SubscriberFound
     | BssFailed
+    | DeskAnswered
+    | DeskFailed
     | Stored
     | StoreFailed
     | DeviceGone
@@ -165,6 +187,12 @@ class FindSubscriber(Struct):
 
     tenant: str
     imsi: str
+
+
+class AskDesk(Struct):
+    """Have an operation answered; `DeskAnswered` or `DeskFailed` comes back."""
+
+    question: Question
 
 
 class Keep(Struct):
@@ -231,6 +259,7 @@ Effect = (
     SendDer
     | SendStr
     | FindSubscriber
+    | AskDesk
     | Keep
     | AnswerWithChallenge
     | Answer

@@ -6,8 +6,9 @@ network or of our own is 503 with Retry-After and Date, and never 500.
 
 from actors.backends.bss import Plan, Subscriber
 from actors.entitlement.composition import document as compose
-from actors.entitlement.decision import Decision, DecisionInput
+from actors.entitlement.decision import Decision, DecisionInput, notification_parms
 from actors.entitlement.remembered import RememberedDecisions
+from actors.odsa.question import with_notification
 from actors.session.cookie import ResumePoint
 from actors.session.user_data import UserData, UserDataSeal, in_form
 from config.model import Tenant
@@ -31,6 +32,7 @@ def document(
     gzip_from_octets: int,
     remembered: RememberedDecisions,
     user_data: UserDataSeal,
+    decided: Decision | None = None,
 ) -> tuple[HttpResponse, tuple[Decision, ...]]:
     """The final document: every application that was asked for, decided and rendered.
 
@@ -41,6 +43,7 @@ def document(
         gzip_from_octets: smaller documents stay as they are.
         remembered: decisions that were made before.
         user_data: seals what web sheets need to know.
+        decided: the answer to an operation, for the application that it is of.
     """
     given = decision_input(
         tenant,
@@ -53,7 +56,10 @@ def document(
         operation=request.operation,
         notification_status=notification_status,
     )
-    decisions = remembered.decide(request.apps, given)
+    if decided is None:
+        decisions = remembered.decide(request.apps, given)
+    else:
+        decisions = _beside(decided, request.apps, given, remembered)
     content = compose(
         decisions,
         subscriber,
@@ -64,6 +70,18 @@ def document(
     )
     form = request.format_for(tenant.prefer_json)
     return document_response(content, form, request.accepts_gzip, gzip_from_octets), decisions
+
+
+def _beside(
+    decided: Decision,
+    apps: tuple[str, ...],
+    given: DecisionInput,
+    remembered: RememberedDecisions,
+) -> tuple[Decision, ...]:
+    """The answer to an operation, and what else was asked for with it."""
+    own = with_notification(decided, notification_parms(given))
+    app_id = own.application.app_id
+    return tuple(own if one == app_id else remembered.decide((one,), given)[0] for one in apps)
 
 
 def _user_data(

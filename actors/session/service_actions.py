@@ -9,6 +9,8 @@ from typing import Final
 
 from actors.backends.bss import Plan, Subscriber, SubscriberStatus
 from actors.diameter.outcomes import EapAnswer
+from actors.odsa.offered import operated_app
+from actors.odsa.question import Question
 from actors.session import responses
 from actors.session.authentication import outcome_of
 from actors.session.messages import (
@@ -17,7 +19,10 @@ from actors.session.messages import (
     AaaFailed,
     Alarm,
     Answer,
+    AskDesk,
     BssFailed,
+    DeskAnswered,
+    DeskFailed,
     Effect,
     EndSession,
     FindSubscriber,
@@ -34,6 +39,7 @@ from actors.session.messages import (
 from actors.session.session import Session
 from protocols.ts43.responses import authenticate, forbidden
 
+TO_ANSWER_SECONDS: Final = 1.0  # of the budget of a leg, when an operation has taken all it may
 FOREIGN: Final = "no operator here serves this subscriber"
 NO_PLAN: Final = Plan("none", "none", frozenset())
 
@@ -55,7 +61,7 @@ def ask_bss(session: Session, message: Message, now: float) -> list[Effect]:
     else:
         assert isinstance(message, AaaAnswered)
         effects = _authenticated(session, message.answer)
-    session.undelivered = None
+    session.undelivered = session.question = session.decided = None
     effects.append(FindSubscriber(session.tenant.id, session.imsi))
     effects += session.wake(now + session.rules.limits.answer_seconds)
     return effects
@@ -76,10 +82,46 @@ def _authenticated(session: Session, answer: EapAnswer) -> list[Effect]:
     return effects
 
 
+def ask_desk(session: Session, message: SubscriberFound, now: float) -> list[Effect]:
+    """An operation (§6): eSIM orders and phone numbers are answered elsewhere."""
+    request, presented = session.request, session.presented
+    assert request is not None
+    given = responses.decision_input(
+        session.tenant,
+        *_take_subscriber(session, message),
+        entitlement_version=request.entitlement_version,
+        accept_language=request.accept_language,
+        wall_clock=session.rules.wall_clock(),
+        operation=request.operation,
+    )
+    inline = session.tenant.odsa.inline_seconds
+    session.question = Question(
+        app=operated_app(request.apps, request.operation, session.tenant),
+        operation=request.operation,
+        params=request.params,
+        given=given,
+        known=message.subscriber is not None,
+        terminal_id=request.terminal_id,
+        token=None if presented is None else presented.temporary,
+        budget_seconds=max(0.0, min(inline, session.deadline - now - TO_ANSWER_SECONDS)),
+    )
+    return [AskDesk(session.question)]
+
+
+def keep_with_operation(session: Session, message: DeskAnswered, now: float) -> list[Effect]:
+    """The operation was answered; then as for every other request."""
+    assert session.subscriber is not None
+    session.decided = message.decision
+    return _keep(session, session.subscriber[0])
+
+
 def keep(session: Session, message: SubscriberFound, now: float) -> list[Effect]:
     """A token and a registration outlive this process: on disk before they are given out."""
+    return _keep(session, _take_subscriber(session, message)[0])
+
+
+def _keep(session: Session, subscriber: Subscriber) -> list[Effect]:
     assert session.request is not None
-    subscriber, _ = _take_subscriber(session, message)
     conversation = session.conversation
     return [
         Keep(
@@ -102,12 +144,14 @@ def _take_subscriber(session: Session, message: SubscriberFound) -> tuple[Subscr
 
 
 def answer_document(
-    session: Session, message: SubscriberFound | Stored, now: float
+    session: Session, message: SubscriberFound | DeskAnswered | Stored, now: float
 ) -> list[Effect]:
     """Decide every application that was asked for, and answer."""
     presented, notification_status = session.presented, None
     if isinstance(message, SubscriberFound):
         _take_subscriber(session, message)
+    elif isinstance(message, DeskAnswered):
+        session.decided = message.decision
     else:
         assert isinstance(message, Stored)
         notification_status = message.notification_status
@@ -129,8 +173,9 @@ def answer_document(
         notification_status=notification_status,
         wall_clock=session.rules.wall_clock(),
         gzip_from_octets=session.rules.gzip_from_octets,
+        decided=session.decided,
     )
-    session.subscriber = None
+    session.subscriber = session.decided = session.question = None
     return [session.give(response, "served", decisions)]
 
 
@@ -156,7 +201,7 @@ def apologise(session: Session, message: Message, now: float) -> list[Effect]:
             effects.append(Alarm(alarm))
     elif isinstance(message, AaaFailed):
         cause, another_way = f"aaa {message.failure.reason.value}", True
-    elif isinstance(message, BssFailed | StoreFailed):
+    elif isinstance(message, BssFailed | StoreFailed | DeskFailed):
         cause = message.cause
     elif isinstance(message, AaaAborted):
         cause = "aborted by the AAA"

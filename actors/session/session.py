@@ -12,6 +12,7 @@ from actors.backends.bss import Plan, Subscriber
 from actors.diameter.outcomes import EapRequest
 from actors.entitlement.decision import Decision
 from actors.entitlement.remembered import RememberedDecisions
+from actors.odsa.question import Question
 from actors.session.authentication import Conversation
 from actors.session.cookie import ResumePoint
 from actors.session.messages import Answer, Exchange, ServeWithToken, WakeAt
@@ -55,6 +56,8 @@ class Session:
         request, exchange: what is being served, and who waits for it.
         presented: the token's request, of a device that did not authenticate by EAP.
         subscriber: found, and not answered yet.
+        question: the operation that is being answered.
+        decided: the answer to it, not given yet.
         backlog: requests of the same device that wait for their turn.
         undelivered: a response that nobody was there to take.
         deadline: when the current state has lasted too long, on the Trio clock.
@@ -71,6 +74,7 @@ class Session:
         "conversation",
         "cookie",
         "deadline",
+        "decided",
         "der_sent",
         "device",
         "exchange",
@@ -78,6 +82,7 @@ class Session:
         "leg_began",
         "name",
         "presented",
+        "question",
         "request",
         "rules",
         "state",
@@ -109,6 +114,8 @@ class Session:
         self.exchange: Exchange | None = None
         self.presented: ServeWithToken | None = None
         self.subscriber: tuple[Subscriber, Plan] | None = None
+        self.question: Question | None = None
+        self.decided: Decision | None = None
         self.backlog: deque[ServeWithToken] | None = None
         self.undelivered: HttpResponse | None = None
         self.deadline = 0.0

@@ -6,9 +6,10 @@ is done by `interpreter.py`. Everything here runs in the Trio thread and never w
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
+from typing import Final
 
 import structlog
 
@@ -16,6 +17,10 @@ from actors.admission.admission import Admission
 from actors.backends.bss import Bss
 from actors.counters import Counters
 from actors.diameter.outcomes import ServerRequest
+from actors.odsa.clerk import Clerk
+from actors.odsa.offered import offers
+from actors.odsa.question import Unanswered
+from actors.orders.port import TemporaryToken, TokenRefusal
 from actors.runtime.pool import ActorPool
 from actors.runtime.timers import TimerWheel
 from actors.session import responses
@@ -45,12 +50,19 @@ from config.model import Overload, Tenant
 from config.model import Sessions as Limits
 from protocols.http.message import HttpRequest, HttpResponse
 from protocols.ts43.request import EapRelayAnswer, Ts43Request
-from protocols.ts43.responses import authenticate, unavailable
+from protocols.ts43.responses import authenticate, forbidden, unauthorised, unavailable
 
 _log = structlog.get_logger("sessions")
 
 # Hands a request to the process that owns its session; calls the last argument when that is gone.
 Forward = Callable[[int, HttpRequest, Exchange, Callable[[], None]], None]
+
+
+NEVER_OUTDATED: Final = 2**62  # a temporary token has no generation; it ends after minutes
+REFUSED_TOKENS: Final[Mapping[TokenRefusal, HttpResponse]] = {
+    TokenRefusal.UNKNOWN: unauthorised("the temporary token is unknown or has expired"),
+    TokenRefusal.OUTSIDE_TARGETS: forbidden("the temporary token is not for this operation"),
+}
 
 
 class Sessions:
@@ -73,6 +85,7 @@ class Sessions:
         admission: Admission | None = None,
         owner: int = 0,
         forward: Forward | None = None,
+        clerk: Clerk | None = None,
     ) -> None:
         """Put the parts together; nothing runs yet.
 
@@ -83,6 +96,7 @@ class Sessions:
             admission: asked what may begin; None: only the limit of each device counts.
             owner: this process, as cookies name it.
             forward: reaches the other processes that cookies may name; None when there is none.
+            clerk: answers operations (eSIM orders, phone numbers); None: 503 to them.
         """
         self._limits = limits
         self._aaa = aaa
@@ -92,6 +106,7 @@ class Sessions:
         self._admission = admission or Admission(Overload())
         self._owner = owner
         self._forward = forward
+        self._clerk = clerk
         self._trace = SessionTrace(recorder)
         self._turn = timers.turn
         self.pool: SessionPool = ActorPool(
@@ -121,6 +136,7 @@ class Sessions:
             trace=self._trace,
             random=RandomOctets(),
             owner=owner,
+            clerk=clerk,
         )
 
     def sizes(self) -> dict[str, int]:
@@ -186,7 +202,8 @@ class Sessions:
     ) -> None:
         """Whoever began this exchange is gone: go on with it here."""
         tenant = self._tenants.by_id(point.tenant)
-        if tenant is None:
+        # What an operation was asked with is not in a cookie: its device starts over.
+        if tenant is None or any(offers(tenant, app_id) for app_id in point.apps):
             return self._unknown_cookie(exchange, http)
         cell = self._registry.by_cookie(cookie)
         if cell is None:
@@ -260,6 +277,52 @@ class Sessions:
             token=request.token,
             token_seconds_left=max(1, int(found.expires - now)),
             token_generation=found.generation,
+        )
+        self._tell_for(cell, message, exchange, http)
+
+    def serve_with_temporary_token(
+        self,
+        tenant: Tenant,
+        app: str,
+        request: Ts43Request,
+        exchange: Exchange,
+        http: HttpRequest,
+    ) -> None:
+        """A request with a temporary token, for an operation of `app` (§2.8.6, table 8)."""
+        why_not = self._admission.token(tenant, self._turn.now())
+        if why_not:
+            return self._shed(tenant, exchange, "token", why_not)
+        if self._clerk is None:
+            return self._excuse(tenant, exchange, "no desk")
+        done = partial(self._redeemed, tenant, request, exchange, http)
+        self._clerk.redeem(tenant, app, request, done)
+
+    def _redeemed(
+        self,
+        tenant: Tenant,
+        request: Ts43Request,
+        exchange: Exchange,
+        http: HttpRequest,
+        found: TemporaryToken | TokenRefusal | Unanswered,
+    ) -> None:
+        if isinstance(found, Unanswered):
+            return self._excuse(tenant, exchange, found.cause)
+        if isinstance(found, TokenRefusal):
+            self._counters.token(tenant.id, f"temporary-{found.value}")
+            response = REFUSED_TOKENS[found]
+            return self.refuse(tenant.id, "", response, "temporary token", exchange, http)
+        self._counters.token(tenant.id, "temporary-good")
+        cell = self._registry.of_subscriber(tenant, found.imsi, request.terminal_id)
+        if cell is None:
+            return self._excuse(tenant, exchange, "too many sessions")
+        message = ServeWithToken(
+            request=request,
+            exchange=exchange,
+            imsi=found.imsi,
+            token="",
+            token_seconds_left=0,
+            token_generation=NEVER_OUTDATED,
+            temporary=found,
         )
         self._tell_for(cell, message, exchange, http)
 

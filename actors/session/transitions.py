@@ -23,6 +23,7 @@ class State(_Symbol):
     WAITING_FOR_DEVICE = auto()
     WAITING_FOR_BSS = auto()
     WAITING_FOR_STORE = auto()
+    WAITING_FOR_DESK = auto()  # an operation of an application: eSIM orders, phone numbers
     SERVED = auto()
     REFUSED = auto()
     ENDED = auto()
@@ -48,6 +49,11 @@ class Input(_Symbol):
     IDENTITY_UNKNOWN = auto()  # DEA 2001 that does not say whose pseudonym it accepted
     SUBSCRIBER_FOUND = auto()  # and a token or a registration has to be kept
     SUBSCRIBER_SUFFICES = auto()  # and nothing has to be kept
+    OPERATION_ASKED = auto()  # the subscriber was found, and an operation is to be answered
+    DESK_ANSWERED = auto()  # and a token or a registration has to be kept
+    DESK_SUFFICES = auto()  # and nothing has to be kept
+    DESK_FAILED = auto()
+    DESK_LATE = auto()  # of an operation that was given up
     TOKEN_OUTDATED = auto()  # the subscriber's tokens were voided after this one was issued
     BSS_FAILED = auto()
     STORED = auto()
@@ -67,6 +73,8 @@ class Action(_Symbol):
     START_AGAIN = auto()
     ASK_BSS = auto()
     KEEP = auto()
+    ASK_DESK = auto()
+    KEEP_WITH_OPERATION = auto()
     ANSWER_DOCUMENT = auto()
     REJECT_TOKEN = auto()
     REPEAT_RESPONSE = auto()
@@ -97,6 +105,7 @@ TRANSITIONS: Final[Mapping[tuple[State, Input], tuple[Action, State]]] = {
     (_S.WAITING_FOR_DEVICE, _I.TOKEN_PRESENTED): (_A.QUEUE, _S.WAITING_FOR_DEVICE),
     (_S.WAITING_FOR_BSS, _I.TOKEN_PRESENTED): (_A.QUEUE, _S.WAITING_FOR_BSS),
     (_S.WAITING_FOR_STORE, _I.TOKEN_PRESENTED): (_A.QUEUE, _S.WAITING_FOR_STORE),
+    (_S.WAITING_FOR_DESK, _I.TOKEN_PRESENTED): (_A.QUEUE, _S.WAITING_FOR_DESK),
     # §2.8.1: DEA 1001 carries the next EAP request; it goes to the device untouched.
     (_S.WAITING_FOR_AAA, _I.CHALLENGE_RECEIVED): (_A.RELAY_CHALLENGE, _S.WAITING_FOR_DEVICE),
     # Ours: Identity, AKA-Identity and early Notification rounds, which no phone can answer.
@@ -115,6 +124,7 @@ TRANSITIONS: Final[Mapping[tuple[State, Input], tuple[Action, State]]] = {
     (_S.WAITING_FOR_AAA, _I.ANSWER_REPEATED): (_A.JOIN_WAITING_ANSWER, _S.WAITING_FOR_AAA),
     (_S.WAITING_FOR_BSS, _I.ANSWER_REPEATED): (_A.JOIN_WAITING_ANSWER, _S.WAITING_FOR_BSS),
     (_S.WAITING_FOR_STORE, _I.ANSWER_REPEATED): (_A.JOIN_WAITING_ANSWER, _S.WAITING_FOR_STORE),
+    (_S.WAITING_FOR_DESK, _I.ANSWER_REPEATED): (_A.JOIN_WAITING_ANSWER, _S.WAITING_FOR_DESK),
     (_S.WAITING_FOR_DEVICE, _I.ANSWER_REPEATED): (_A.REPEAT_RESPONSE, _S.WAITING_FOR_DEVICE),
     # Ours: after the end only a response that never reached the device is given once more.
     (_S.SERVED, _I.ANSWER_REPEATED): (_A.REJECT_REPLAY, _S.SERVED),
@@ -129,22 +139,31 @@ TRANSITIONS: Final[Mapping[tuple[State, Input], tuple[Action, State]]] = {
     (_S.WAITING_FOR_AAA, _I.ANSWER_RECEIVED): (_A.REJECT_ANSWER, _S.WAITING_FOR_AAA),
     (_S.WAITING_FOR_BSS, _I.ANSWER_RECEIVED): (_A.REJECT_ANSWER, _S.WAITING_FOR_BSS),
     (_S.WAITING_FOR_STORE, _I.ANSWER_RECEIVED): (_A.REJECT_ANSWER, _S.WAITING_FOR_STORE),
+    (_S.WAITING_FOR_DESK, _I.ANSWER_RECEIVED): (_A.REJECT_ANSWER, _S.WAITING_FOR_DESK),
     # Ours: the cookie knows the first challenge only; the device did nothing wrong (never 400).
     (_S.WAITING_FOR_DEVICE, _I.ANSWER_OF_LOST_ROUND): (_A.AUTHENTICATE_AGAIN, _S.REFUSED),
     (_S.WAITING_FOR_AAA, _I.ANSWER_MALFORMED): (_A.REJECT_ANSWER, _S.WAITING_FOR_AAA),
     (_S.WAITING_FOR_BSS, _I.ANSWER_MALFORMED): (_A.REJECT_ANSWER, _S.WAITING_FOR_BSS),
     (_S.WAITING_FOR_STORE, _I.ANSWER_MALFORMED): (_A.REJECT_ANSWER, _S.WAITING_FOR_STORE),
+    (_S.WAITING_FOR_DESK, _I.ANSWER_MALFORMED): (_A.REJECT_ANSWER, _S.WAITING_FOR_DESK),
     (_S.WAITING_FOR_BSS, _I.SUBSCRIBER_FOUND): (_A.KEEP, _S.WAITING_FOR_STORE),
     # §2.8.5: fast authentication changes nothing that has to outlive this answer.
     (_S.WAITING_FOR_BSS, _I.SUBSCRIBER_SUFFICES): (_A.ANSWER_DOCUMENT, _S.SERVED),
     (_S.WAITING_FOR_BSS, _I.TOKEN_OUTDATED): (_A.REJECT_TOKEN, _S.REFUSED),
     (_S.WAITING_FOR_BSS, _I.BSS_FAILED): (_A.APOLOGISE, _S.REFUSED),
+    # §6.1: an operation is answered before anything is kept; without an answer nothing is.
+    (_S.WAITING_FOR_BSS, _I.OPERATION_ASKED): (_A.ASK_DESK, _S.WAITING_FOR_DESK),
+    (_S.WAITING_FOR_DESK, _I.DESK_ANSWERED): (_A.KEEP_WITH_OPERATION, _S.WAITING_FOR_STORE),
+    (_S.WAITING_FOR_DESK, _I.DESK_SUFFICES): (_A.ANSWER_DOCUMENT, _S.SERVED),
+    (_S.WAITING_FOR_DESK, _I.DESK_FAILED): (_A.APOLOGISE, _S.REFUSED),
+    (_S.WAITING_FOR_DESK, _I.DESK_LATE): (_A.IGNORE, _S.WAITING_FOR_DESK),
     (_S.WAITING_FOR_STORE, _I.STORED): (_A.ANSWER_DOCUMENT, _S.SERVED),
     (_S.WAITING_FOR_STORE, _I.STORE_FAILED): (_A.APOLOGISE, _S.REFUSED),
     # Ours: nobody waits for the first leg any more, so nothing is worth finishing.
     (_S.WAITING_FOR_AAA, _I.DEVICE_GONE): (_A.REMEMBER_GONE, _S.WAITING_FOR_AAA),
     (_S.WAITING_FOR_BSS, _I.DEVICE_GONE): (_A.REMEMBER_GONE, _S.WAITING_FOR_BSS),
     (_S.WAITING_FOR_STORE, _I.DEVICE_GONE): (_A.REMEMBER_GONE, _S.WAITING_FOR_STORE),
+    (_S.WAITING_FOR_DESK, _I.DEVICE_GONE): (_A.REMEMBER_GONE, _S.WAITING_FOR_DESK),
     (_S.WAITING_FOR_DEVICE, _I.DEVICE_GONE): (_A.IGNORE, _S.WAITING_FOR_DEVICE),
     (_S.SERVED, _I.DEVICE_GONE): (_A.IGNORE, _S.SERVED),
     (_S.REFUSED, _I.DEVICE_GONE): (_A.IGNORE, _S.REFUSED),
@@ -154,6 +173,7 @@ TRANSITIONS: Final[Mapping[tuple[State, Input], tuple[Action, State]]] = {
     (_S.WAITING_FOR_AAA, _I.TIME_PASSED): (_A.APOLOGISE, _S.REFUSED),
     (_S.WAITING_FOR_BSS, _I.TIME_PASSED): (_A.APOLOGISE, _S.REFUSED),
     (_S.WAITING_FOR_STORE, _I.TIME_PASSED): (_A.APOLOGISE, _S.REFUSED),
+    (_S.WAITING_FOR_DESK, _I.TIME_PASSED): (_A.APOLOGISE, _S.REFUSED),
     (_S.SERVED, _I.TIME_PASSED): (_A.CLOSE, _S.ENDED),
     (_S.REFUSED, _I.TIME_PASSED): (_A.CLOSE, _S.ENDED),
     # TS 29.273 §7.2.2.3: the AAA ends the session. Its tokens are the store's: `serve_aaa`.
@@ -161,6 +181,7 @@ TRANSITIONS: Final[Mapping[tuple[State, Input], tuple[Action, State]]] = {
     (_S.WAITING_FOR_DEVICE, _I.ABORTED): (_A.CLOSE, _S.ENDED),
     (_S.WAITING_FOR_BSS, _I.ABORTED): (_A.APOLOGISE, _S.REFUSED),
     (_S.WAITING_FOR_STORE, _I.ABORTED): (_A.APOLOGISE, _S.REFUSED),
+    (_S.WAITING_FOR_DESK, _I.ABORTED): (_A.APOLOGISE, _S.REFUSED),
     (_S.SERVED, _I.ABORTED): (_A.IGNORE, _S.SERVED),
     (_S.REFUSED, _I.ABORTED): (_A.IGNORE, _S.REFUSED),
 }
@@ -180,6 +201,11 @@ LATE: Final = frozenset(
         Input.IDENTITY_UNKNOWN,
         Input.SUBSCRIBER_FOUND,
         Input.SUBSCRIBER_SUFFICES,
+        Input.OPERATION_ASKED,
+        Input.DESK_ANSWERED,
+        Input.DESK_SUFFICES,
+        Input.DESK_FAILED,
+        Input.DESK_LATE,
         Input.TOKEN_OUTDATED,
         Input.BSS_FAILED,
         Input.STORED,

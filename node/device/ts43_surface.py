@@ -9,6 +9,7 @@ from functools import partial
 
 from actors.counters import Counters
 from actors.entitlement.applications import check_operation
+from actors.odsa.offered import check_parameters, operated_app
 from actors.session.messages import Exchange
 from actors.session.service_actions import FOREIGN
 from actors.session.sessions import Sessions
@@ -72,7 +73,7 @@ class Ts43Surface:
             Nai(request.eap_id) if request.eap_id else None,
             request.imsi or None,
             request.gid1 or None,
-            request.token or None,
+            request.token or request.temporary_token or None,
             path,
         )
         if tenant is None:
@@ -82,7 +83,15 @@ class Ts43Surface:
             return self._refuse_foreign(request, exchange, http)
         request.check_version(tenant.versions)
         if request.operation:
-            check_operation(request.apps, request.operation)
+            app_id = operated_app(request.apps, request.operation, tenant)
+            if not app_id:
+                check_operation(request.apps, request.operation)
+            else:
+                check_parameters(request, app_id, tenant)
+                if request.temporary_token and not request.token:
+                    return self._sessions.serve_with_temporary_token(
+                        tenant, app_id, request, exchange, http
+                    )
         otherwise = partial(self._without_token, tenant, request, exchange, http)
         if request.token and (tenant.authentication.token_skips_aaa or not request.eap_id):
             self._sessions.serve_with_token(tenant, request, exchange, http, otherwise)

@@ -84,6 +84,11 @@ def authenticate(text: str = "authenticate") -> HttpResponse:
     return text_response(511, text)
 
 
+def unauthorised(text: str = "the token is not accepted") -> HttpResponse:
+    """401: a temporary token is unknown or has expired (§2.8.6 table 8)."""
+    return text_response(401, text, ((b"www-authenticate", b"TS43"),))
+
+
 def forbidden(text: str = "this identity is not served") -> HttpResponse:
     """403: the identity itself is refused; clients remember it."""
     return text_response(403, text)
