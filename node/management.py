@@ -13,22 +13,20 @@ Plain HTTP without authentication: bind it to a management network or to 127.0.0
 browser sends from another site is refused.
 """
 
-import logging
 import re
 from collections.abc import AsyncIterator
 from functools import partial
 from types import TracebackType
 from typing import Final, Self
 
-import hypercorn.config
 import trio
-from hypercorn.trio import serve
 from quart import Blueprint, Response, request
 from quart.wrappers.response import ResponseBody
 from quart_trio import QuartTrio
 
 from actors.trace.recorder import TooManyTraces
 from config.model import Management as Settings
+from node.asgi_listener import AsgiListener
 from node.failures import leaves
 from node.metrics import CONTENT_TYPE
 from node.view import Lines, View, as_json
@@ -36,6 +34,7 @@ from protocols.identity import Imsi
 
 BODY_OCTETS: Final = 16_384  # nothing here needs a body
 TRACE_SECONDS: Final = 60.0
+IDLE_SECONDS: Final = 15.0  # a kept connection without a request
 
 _PROBLEMS: Final = {
     400: "the request is malformed",
@@ -47,7 +46,12 @@ _PROBLEMS: Final = {
 
 
 class Management:
-    """What operators and their systems ask."""
+    """What operators and their systems ask.
+
+    Attributes:
+        app: the application.
+        listener: where it is served.
+    """
 
     def __init__(self, settings: Settings, view: View) -> None:
         """Put the parts together; nothing runs yet.
@@ -58,6 +62,9 @@ class Management:
         """
         self._listen = settings.listen
         self.app = application(view)
+        self.listener = AsgiListener(
+            self.app, settings.listen, idle_seconds=IDLE_SECONDS, graceful_seconds=1.0
+        )
 
     async def run(self, *, task_status: trio.TaskStatus[object] = trio.TASK_STATUS_IGNORED) -> None:
         """Serve until cancelled; reports the URLs.
@@ -65,16 +72,10 @@ class Management:
         Raises:
             OSError: in an exception group; the address cannot be bound.
         """
-        config = hypercorn.config.Config()
-        config.bind = [self._listen]
-        config.keep_alive_max_requests = 1_000_000_000  # the default loses requests in flight
-        config.keep_alive_timeout = 15  # seconds
-        config.graceful_timeout = 1  # seconds; streams end with their reader
-        config.backlog = 128
-        config.include_server_header = False
-        config.errorlog = logging.getLogger("hypercorn.error")
         try:
-            await serve(self.app, config, task_status=task_status)
+            async with trio.open_nursery() as nursery:
+                url = await nursery.start(self.listener.run)
+                task_status.started([url])
         except* OSError as group:
             error = next(iter(leaves(group)))
             reason = getattr(error, "strerror", None) or str(error)

@@ -15,7 +15,7 @@ import trio
 import trio.lowlevel
 from cryptography import x509
 
-from node.partner.listener import CLIENT_CERTIFICATE, MutualTlsListener, SslStream
+from node.partner.listener import CLIENT_CERTIFICATE, MutualTlsListener, SslStream, Stream
 from scripts.lab.smdp_plus_behaviour import Behaviour, Behaviours
 from scripts.lab.smdp_plus_profiles import Inventory, Refusal
 
@@ -87,9 +87,9 @@ class Books:
 class LabListener(MutualTlsListener):
     """Lets the application reset a connection."""
 
-    def connection_state(self, tls: SslStream) -> dict[str, Any]:
+    def connection_state(self, stream: Stream) -> dict[str, Any]:
         """The stream besides the certificate."""
-        return super().connection_state(tls) | {STREAM: tls}
+        return super().connection_state(stream) | {STREAM: stream}
 
 
 class SmdpPlusServer:

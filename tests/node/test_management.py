@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 import trio
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.events import DataReceived
 
 from actors.counters import Counters
 from actors.trace.recorder import LONGEST_SECONDS, TRACES, TraceEvent, TraceRecorder
@@ -268,3 +271,27 @@ async def test_the_listener_binds_to_the_configured_address_alone() -> None:
         (url,) = await nursery.start(desk.management.run)
         assert url.startswith("http://127.0.0.1:")
         nursery.cancel_scope.cancel()
+
+
+async def test_data_for_an_answered_http2_stream_ends_that_connection_alone() -> None:
+    desk = Desk()
+    client = H2Connection(H2Configuration(client_side=True))
+    client.initiate_connection()
+    head = [(":method", "GET"), (":path", "/live"), (":scheme", "http"), (":authority", "x")]
+    client.send_headers(1, head)
+    async with listening(desk) as port:
+        async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
+            await stream.send_all(client.data_to_send())
+            answered = False
+            while not answered:
+                received = client.receive_data(await stream.receive_some())
+                answered = any(isinstance(one, DataReceived) for one in received)
+            client.send_data(1, b"late")
+            await stream.send_all(client.data_to_send())
+            with trio.fail_after(5):
+                while await stream.receive_some():
+                    pass
+        assert desk.management.listener.statistics().crashed == 1
+        async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
+            await stream.send_all(b"GET /live HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert (await stream.receive_some()).startswith(b"HTTP/1.1 200")
