@@ -222,6 +222,11 @@ class Order:
         return self.rank >= RANK[State.RELEASED]
 
     @property
+    def recovers_own_profile(self) -> bool:
+        """The profile of `old_iccid` is to be had again; else a line that is lost moves."""
+        return self.kind is Kind.RECOVER and not self.old_imsi
+
+    @property
     def is_final(self) -> bool:
         """Nothing will happen to it any more."""
         return self.state in FINAL
@@ -272,7 +277,8 @@ class OrderView:
         polling_minutes: PollingInterval; 0: the device shall not poll. Only while ACTIVATING.
         activation_code: from the pivot until the profile is installed; the same in every answer.
         iccid: of the new profile; empty until one was chosen.
-        imsi: of the subscriber who ordered; `line_imsi` that of the new line (empty: not chosen).
+        imsi: of the subscriber who ordered; `line_imsi` that of the new line (empty: not chosen);
+            `old_imsi` that of the line that ends (empty: none does).
         reason: for people; no identities.
         repeated: the request was there before: this is the order that it led to then.
         conflicting: another order about the same line or device is not finished; it is this one.
@@ -301,6 +307,7 @@ class OrderView:
     changed_at: int
     repeated: bool = False
     conflicting: bool = False
+    old_imsi: str = field(default="", repr=False)
 
     def __str__(self) -> str:
         return f"{self.kind.value} of {masked(self.imsi)}: {self.state.value}"
