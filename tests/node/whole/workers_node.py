@@ -28,8 +28,8 @@ Line = dict[str, Any]
 
 
 @dataclass
-class WorkersNode:
-    """The supervisor's process and what is around it.
+class ServedNode:
+    """The process that `serve` starts, and what is around it.
 
     Attributes:
         lines: its log and that of its workers, as it grows.
@@ -38,7 +38,6 @@ class WorkersNode:
 
     process: trio.Process
     lab: LabFolder
-    aaa: RunningAaa
     config: Path
     port: int
     management: str
@@ -194,6 +193,13 @@ class WorkersNode:
             return await self.process.wait()
 
 
+@dataclass
+class WorkersNode(ServedNode):
+    """A node with several workers, and its AAA in the test's own process."""
+
+    aaa: RunningAaa = field(kw_only=True)
+
+
 def alive(pid: int) -> bool:
     """Whether a process runs; a zombie that nobody waits for does not."""
     try:
@@ -222,7 +228,8 @@ async def workers_node(
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
         )
-        node = WorkersNode(process, lab, aaa, path, port, f"http://127.0.0.1:{management}")
+        management_url = f"http://127.0.0.1:{management}"
+        node = WorkersNode(process, lab, path, port, management_url, aaa=aaa)
         nursery.start_soon(node.read_log)
         try:
             await node.until("serving")
