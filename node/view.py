@@ -1,7 +1,7 @@
 """What the management listener shows: a node of one process, or all workers of a larger one."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import replace
 from inspect import isawaitable
 from typing import Any, Final, Protocol
@@ -119,7 +119,7 @@ class OwnView:
         """See `View`."""
         with self._recorder.arm(imsi, seconds, TRACE_BOUND) as trace:
 
-            async def lines() -> AsyncIterator[bytes]:
+            async def lines() -> AsyncGenerator[bytes, None]:
                 over = False
                 while not over:
                     event: TraceEvent | None = None
@@ -132,7 +132,8 @@ class OwnView:
                     else:
                         yield end_line(trace.lost) if over else HEARTBEAT
 
-            yield lines()
+            async with aclosing(lines()) as stream:
+                yield stream
 
     async def explain(
         self, tenant: str | None, imsi: Imsi, app: str, version: str, language: str

@@ -1,7 +1,7 @@
 """One trace over all workers: the events of each, in the order of their time."""
 
 import heapq
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from typing import Final
 
 import msgspec
@@ -100,7 +100,7 @@ class MergedTrace:
             heapq.heappush(self._heap, (_time_of(line).time, self._count, due, line))
             self._arrived.set()
 
-    async def lines(self) -> AsyncIterator[bytes]:
+    async def lines(self) -> AsyncGenerator[bytes, None]:
         """The lines, until the time is over."""
         quiet_at = trio.current_time() + HEARTBEAT_SECONDS
         while True:

@@ -1,7 +1,7 @@
 """What the management listener shows of a node with several workers."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from functools import partial
 from typing import Any, Final, cast
 
@@ -123,7 +123,8 @@ class MergedView:
         try:
             await trace.arm(self._talking())
             self._traces.append(trace)
-            yield trace.lines()
+            async with aclosing(trace.lines()) as lines:
+                yield lines
         finally:
             trace.close()
             if trace in self._traces:

@@ -191,3 +191,10 @@ def test_closing_writes_what_waits_and_a_later_line_begins_again(tmp_path: Path)
         writer.close()
         assert writer.statistics().written == 101
     assert (tmp_path / "log").read_text().splitlines()[-1] == "again"
+
+
+def test_a_worker_names_itself_in_every_line(log: Log) -> None:
+    configure_logging(Logging(), log.writer, worker=3)
+    get_logger("listener").info("one")
+    logging.getLogger("hypercorn.error").warning("two")
+    assert [(line["worker"], line["event"]) for line in log.lines()] == [(3, "one"), (3, "two")]

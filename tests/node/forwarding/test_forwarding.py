@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import trio
+import trio.testing
 
 from actors.runtime.timers import TimerWheel
 from actors.runtime.turn import Turn

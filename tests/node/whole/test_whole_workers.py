@@ -61,6 +61,26 @@ async def test_a_token_is_good_on_every_worker(lab: LabFolder, tmp_path: Path) -
         assert min((await node.statistics("devices", "accepted")).values()) > 0
 
 
+async def test_the_writes_of_all_workers_wait_for_each_other(
+    lab: LabFolder, tmp_path: Path
+) -> None:
+    """One database file has one writer at a time: nobody is told 503 for that."""
+    changes = {"store": {"tokens-survive-power-cut": True}}
+    async with workers_node(lab, tmp_path, 3, changes) as node:
+        results = []
+
+        async def ask(number: int) -> None:
+            results.append(await node.authenticate(number))
+
+        async with trio.open_nursery() as nursery:
+            for number in range(1, 61):
+                nursery.start_soon(ask, number)
+        assert [one.status for one in results] == [200] * 60
+        assert await node.count("token_events_total", event="issued") == 60
+        assert await node.count("store_failed_total") == 0
+        assert min((await node.statistics("store", "committed")).values()) > 0
+
+
 async def test_a_resynchronisation_goes_on_where_it_was_begun(
     lab: LabFolder, tmp_path: Path
 ) -> None:
