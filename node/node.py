@@ -21,6 +21,7 @@ from actors.admission.aaa_room import sampled
 from actors.admission.admission import Admission
 from actors.counters import Counters
 from actors.diameter.router import DiameterRouter
+from actors.odsa.clerk import Clerk
 from actors.runtime.supervisor import Supervisor
 from actors.runtime.timers import TimerWheel
 from actors.runtime.turn import Turn
@@ -138,6 +139,7 @@ class Node:
             config.overload, sample_aaa=lambda: sampled(self.router.statistics())
         )
         self.admission.reload(config)
+        self.clerk = Clerk(None, self.turn, crashed=_bug)
         self.sessions = Sessions(
             config.sessions,
             gzip_from_octets=config.device.gzip_from_octets,
@@ -153,6 +155,7 @@ class Node:
             admission=self.admission,
             owner=self._seat.place.owner if self._seat is not None else 0,
             forward=self.forwarding.forward if self.forwarding is not None else None,
+            clerk=self.clerk,
         )
         self.admission.under_way = self.sessions.under_way
         self.router.on_server_request = self.sessions.serve_aaa
@@ -220,6 +223,7 @@ class Node:
         await start("store", self.store.run)
         await start("timers", self.timers.run)
         await start("sessions", self._run_sessions)
+        await start("operations", self.clerk.run)
         # What was built so far lives as long as the process: the collector need not look at it.
         gc.collect()
         gc.freeze()

@@ -34,7 +34,11 @@ _BY_TOKEN: Final = frozenset({OperationType.TRANSFER, OperationType.UPDATE})
 
 
 class Clerk:
-    """Carries questions to the orders' desk and answers back."""
+    """Carries questions to the orders' desk and answers back.
+
+    Attributes:
+        desk: None: nothing can be ordered; phone numbers are told all the same.
+    """
 
     def __init__(
         self,
@@ -47,12 +51,12 @@ class Clerk:
         """Take the parts; nothing is asked before `run`.
 
         Args:
-            desk: None: nothing can be ordered; phone numbers are told all the same.
+            desk: where orders are taken.
             turn: ended after each answer.
             crashed: told of bugs.
             capacity: operations at the same time.
         """
-        self._desk = desk
+        self.desk = desk
         self._turn = turn
         self._crashed = crashed
         self._capacity = capacity
@@ -89,7 +93,7 @@ class Clerk:
         except OdsaFault as fault:
             self._answered += 1
             return reply(refuse(question, fault))
-        desk, nursery = self._desk, self._nursery
+        desk, nursery = self.desk, self._nursery
         if desk is None or nursery is None or self._open >= self._capacity:
             self._failed += 1
             return reply(Unanswered("no desk" if desk is None else "too many operations"))
@@ -139,7 +143,7 @@ class Clerk:
             eid = read.managed.eid
             if read.operation == op.MANAGE_SUBSCRIPTION and read.kind not in _BY_TOKEN:
                 return reply(TokenRefusal.OUTSIDE_TARGETS)
-        desk, nursery = self._desk, self._nursery
+        desk, nursery = self.desk, self._nursery
         if desk is None or nursery is None or self._open >= self._capacity:
             return reply(Unanswered("no desk" if desk is None else "too many operations"))
         self._open += 1
