@@ -4,6 +4,7 @@ The decisions are pure and elsewhere; here is only the order of the questions.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Final
 
 from actors.backends.bss import SubscriberStatus
@@ -27,19 +28,24 @@ Handler = Callable[[OrderDesk, Question, OdsaRequest], Awaitable[Decision]]
 
 
 async def own_views(
-    desk: OrderDesk, question: Question, request: OdsaRequest
+    desk: OrderDesk, question: Question, request: OdsaRequest, *, polls: bool = False
 ) -> tuple[OrderView, ...]:
-    """The subscriber's lines and orders of the device that is meant, by its most exact name."""
+    """The subscriber's lines and orders of the device that is meant, by its most exact name.
+
+    Args:
+        polls: it is AcquireConfiguration that asks.
+    """
     managed = request.managed
     tenant, imsi, app = question.tenant.id, Imsi(question.subscriber.imsi), question.app
+    look = partial(desk.configurations, tenant, imsi=imsi, app=app, polls=polls)
     if managed.iccid is not None:
-        found = await desk.configurations(tenant, imsi=imsi, iccid=managed.iccid, app=app)
+        found = await look(iccid=managed.iccid)
         if found:
             return found
     if managed.eid is not None:
-        return await desk.configurations(tenant, imsi=imsi, eid=managed.eid, app=app)
+        return await look(eid=managed.eid)
     if managed.id:
-        return await desk.configurations(tenant, imsi=imsi, terminal_id=managed.id, app=app)
+        return await look(terminal_id=managed.id)
     return ()
 
 
@@ -53,7 +59,7 @@ async def _standing(
     eligible = await desk.eligibility(tenant, imsi, question.app, eid)
     companions: tuple[OrderView, ...] = ()
     if question.app == COMPANION_ODSA:
-        companions = await desk.configurations(tenant, imsi=imsi, app=COMPANION_ODSA)
+        companions = await desk.configurations(tenant, imsi=imsi, app=COMPANION_ODSA, polls=False)
     return eligible, companions
 
 
@@ -212,7 +218,7 @@ async def acquire_configuration(
     if everything:
         views = await desk.configurations(tenant, imsi=imsi, app=question.app)
     else:
-        views = await own_views(desk, question, request)
+        views = await own_views(desk, question, request, polls=True)
     if not views and question.app != COMPANION_ODSA:
         # A device that lost its profiles asks what the subscriber has (§8.13).
         views = await desk.configurations(tenant, imsi=imsi, app=question.app)

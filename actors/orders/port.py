@@ -99,12 +99,16 @@ class OrderDesk(Protocol):
         terminal_id: str = "",
         iccid: Iccid | None = None,
         app: str = "",
+        polls: bool = True,
     ) -> tuple[OrderView, ...]:
         """The lines and unfinished orders that match everything given, newest first.
 
         For AcquireConfiguration: it counts as a poll, so that after max-polls of the
         configuration ServiceStatus is DEACTIVATED_NO_REUSE (MaxRefreshRequest). An `imsi` is of
         the subscriber or of the line itself. At least one of them must be given.
+
+        Args:
+            polls: False: only a look for another operation's sake, which counts as none.
         """
         ...
 

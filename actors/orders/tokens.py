@@ -7,9 +7,8 @@ from collections.abc import Callable
 from actors.orders.port import TemporaryToken, TokenRefusal
 from actors.store.order_book import OrderBook
 from actors.store.temporary_tokens import TokenRow
+from actors.store.tokens import SECRET_OCTETS, mint
 from protocols.identity import Eid, Imsi
-
-TOKEN_OCTETS = 32
 
 
 class TemporaryTokens:
@@ -29,8 +28,11 @@ class TemporaryTokens:
         iccid: str,
         seconds: int,
     ) -> tuple[str, TemporaryToken]:
-        """A new token; an older one of this device and application ends."""
-        token = secrets.token_urlsafe(TOKEN_OCTETS)
+        """A new token; an older one of this device and application ends.
+
+        It has the form of the devices' own, so that requests with it find their tenant.
+        """
+        token = mint(tenant, imsi, secrets.token_bytes(SECRET_OCTETS))
         now = self._now()
         row = TokenRow(imsi, terminal_id, iccid, app, ",".join(operations), now + seconds)
         await self._book.issue_token(tenant, _hashed(token), row, now)

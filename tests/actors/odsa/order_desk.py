@@ -131,6 +131,7 @@ class MemoryDesk:
         terminal_id: str = "",
         iccid: Iccid | None = None,
         app: str = "",
+        polls: bool = True,
     ) -> tuple[OrderView, ...]:
         found = [
             view
@@ -143,7 +144,7 @@ class MemoryDesk:
             and (not app or view.app == app)
             and view.kind is not Kind.UNSUBSCRIBE
         ]
-        return tuple(self._polled(found))
+        return tuple(self._polled(found) if polls else found)
 
     def _polled(self, found: Iterable[OrderView]) -> Iterable[OrderView]:
         for view in found:
