@@ -7,7 +7,7 @@ import trio
 from psycopg.pq.abc import PGconn
 
 from actors.store.postgres.connecting import ask, connect
-from actors.store.postgres.database import WHERE, migrate, role_of
+from actors.store.postgres.database import POINT_LOOKUPS, WHERE, migrate, role_of
 from actors.store.postgres.failures import unavailable
 from actors.store.postgres.link import ConnectionLost, Link
 from actors.store.postgres.statements import Statement
@@ -45,7 +45,11 @@ class Dialing:
                 await self._check_schema(connection)
             await self._check_role(connection)
             milliseconds = int(settings.statement_seconds * 1_000)
-            await self._ask(connection, f"SET statement_timeout = {milliseconds}")
+            await self._ask(
+                connection,
+                f"SET statement_timeout = {milliseconds}; SET plan_cache_mode ="
+                f" force_generic_plan; {POINT_LOOKUPS}",
+            )
             link = Link(connection, statements, trio.current_time())
         except BaseException:
             connection.finish()

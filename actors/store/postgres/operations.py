@@ -64,9 +64,9 @@ WHICH_ARE_SPECIAL: Final = {
 def _put_tokens(rows: int) -> str:
     return (
         f"WITH fresh ({TOKEN_COLUMNS}) AS (VALUES {', '.join([ROW] * rows)})"  # noqa: S608
-        f" INSERT INTO tokens ({TOKEN_COLUMNS}) SELECT {TOKEN_COLUMNS} FROM fresh WHERE NOT EXISTS"
-        " (SELECT 1 FROM subscribers s WHERE s.tenant = fresh.tenant AND s.imsi = fresh.imsi"
-        f" AND s.token_generation > fresh.generation) {REPLACE} WHERE {SAME_OWNER}"
+        f" INSERT INTO tokens ({TOKEN_COLUMNS}) SELECT {TOKEN_COLUMNS} FROM fresh WHERE coalesce("
+        "(SELECT s.token_generation FROM subscribers s WHERE s.tenant = fresh.tenant"
+        f" AND s.imsi = fresh.imsi), 0) <= fresh.generation {REPLACE} WHERE {SAME_OWNER}"
         " AND tokens.token_hash <> excluded.token_hash"
         " AND (tokens.previous_hash IS NULL OR tokens.previous_hash <> excluded.token_hash)"
     )
