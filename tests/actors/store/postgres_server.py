@@ -23,6 +23,7 @@ SETTINGS = {
     "shared_buffers": "32MB",
     "max_connections": "60",
     "autovacuum": "off",
+    "deadlock_timeout": "100ms",
     "log_min_messages": "fatal",
 }
 
