@@ -1,5 +1,6 @@
 """One worker process: a node among several of one machine, as its supervisor tells it."""
 
+import contextlib
 import signal
 import socket
 from collections.abc import Callable
@@ -49,7 +50,7 @@ class Worker:
         Raises:
             CertificateError: the device listener's certificates cannot be used.
         """
-        place = Place(start.number, start.workers, start.node, Path(start.folder))
+        place = self._place = Place(start.number, start.workers, start.node, Path(start.folder))
         sockets = tuple(socket.socket(fileno=one) for one in start.sockets)
         for one in sockets:
             one.setblocking(False)  # else `dup` would make them block, also those of other holders
@@ -97,7 +98,14 @@ class Worker:
         if not self._ending:
             _log.warning("the supervisor is gone")
             await self._drain()
+            self._tidy()
         self._nursery.cancel_scope.cancel()
+
+    def _tidy(self) -> None:
+        """What the supervisor would have done: the last worker takes the sockets' folder away."""
+        with contextlib.suppress(OSError):
+            self._place.socket_of(self._place.number).unlink(missing_ok=True)
+            self._place.folder.rmdir()
 
     def _take(self, message: ToWorker) -> None:
         match message:

@@ -190,8 +190,10 @@ async def test_workers_that_die_again_and_again_end_the_node(
 
 async def test_a_worker_whose_supervisor_is_killed_ends(lab: LabFolder, tmp_path: Path) -> None:
     """And what was begun is finished first; the AAA gets DPR."""
+    before = await trio.to_thread.run_sync(socket_folders)
     async with workers_node(lab, tmp_path) as node:
         pids = await node.pids()
+        (folder,) = (await trio.to_thread.run_sync(socket_folders)) - before
         async with node.connected() as connection:
             phone = node.phone(1)
             leg = await first_leg(phone, connection)
@@ -205,6 +207,7 @@ async def test_a_worker_whose_supervisor_is_killed_ends(lab: LabFolder, tmp_path
         await node.wait(all_ended)
         for peer in node.aaa.server.peers.values():
             assert peer.statistics().watchdog == "INITIAL"  # DPR; a loss would have left DOWN
+        assert not await trio.Path(folder).exists()
 
 
 async def test_sigterm_lets_every_worker_finish(lab: LabFolder, tmp_path: Path) -> None:
