@@ -49,7 +49,11 @@ def free_port() -> int:
 
 
 class PostgresServer:
-    """Started, killed and started again by the test that has it."""
+    """Started, killed and started again by the test that has it.
+
+    Attributes:
+        settings: of postgresql.conf, from the next start on.
+    """
 
     def __init__(self, **settings: str) -> None:
         """Make an empty cluster and start it."""
@@ -64,7 +68,7 @@ class PostgresServer:
             "initdb", "-D", str(self.data), "-U", "postgres", "-A", "trust", "-N", "-E", "UTF8",
             "--no-locale", "--no-instructions",
         )  # fmt: skip
-        self._settings = SETTINGS | settings
+        self.settings = SETTINGS | settings
         self._process: subprocess.Popen[bytes] | None = None
         self.start()
         with self.connect("postgres", "postgres") as connection:
@@ -93,7 +97,7 @@ class PostgresServer:
     def start(self) -> None:
         """Start, and wait until it takes connections."""
         arguments = [str(self.programs / "postgres"), "-D", str(self.data)]
-        settings = self._settings | {
+        settings = self.settings | {
             "unix_socket_directories": str(self.folder),
             "listen_addresses": "127.0.0.1",
             "port": str(self.port),
