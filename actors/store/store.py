@@ -92,8 +92,8 @@ class CacheStatistics:
     """Reads answered from memory because the database was away."""
     invalidations: int
     """Rows forgotten because they changed."""
-    degraded_now: bool
-    """Whether the database is away now, and devices are served from memory."""
+    reached_now: bool
+    """Whether the database is reached now; if not, devices are served from memory."""
     hearing_now: bool
     """Whether the node hears now of changes that others make."""
 

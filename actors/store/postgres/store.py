@@ -367,7 +367,7 @@ class PostgresStore:
                 hits=self._hits,
                 stale_hits=self._stale_hits,
                 invalidations=self._tokens.invalidations + self._subscribers.invalidations,
-                degraded_now=not (self._reader.connected and self._writer.connected),
+                reached_now=self._reader.connected and self._writer.connected,
                 hearing_now=self.listener.hearing,
             ),
         )

@@ -98,7 +98,7 @@ async def test_while_the_database_is_away_known_phones_are_served_and_new_ones_c
         seeded.close()
         await trio.to_thread.run_sync(seeded.server.stop)
         try:
-            await eventually(lambda: one.node.store.statistics().cache.degraded_now)
+            await eventually(lambda: not one.node.store.statistics().cache.reached_now)
             assert (await one.get(asking(phone), ACCEPT_XML)).status == 200
             result = await one.phone(3).authenticate(("ap2004",))
             assert not result.ok
@@ -106,7 +106,7 @@ async def test_while_the_database_is_away_known_phones_are_served_and_new_ones_c
             assert ready, parts  # there is something to serve
         finally:
             await trio.to_thread.run_sync(seeded.server.start)
-        await eventually(lambda: not one.node.store.statistics().cache.degraded_now)
+        await eventually(lambda: one.node.store.statistics().cache.reached_now)
         await one.with_token(3)
 
 
