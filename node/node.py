@@ -37,6 +37,7 @@ from config.load import ConfigError, load
 from config.model import Config, Logging
 from node.device.listener import DeviceListener
 from node.device.ts43_surface import Ts43Surface
+from node.esim import Esim
 from node.explain import Explainer
 from node.forwarding.forwarding import Forwarding
 from node.forwarding.place import Seat
@@ -139,7 +140,16 @@ class Node:
             config.overload, sample_aaa=lambda: sampled(self.router.statistics())
         )
         self.admission.reload(config)
-        self.clerk = Clerk(None, self.turn, crashed=_bug)
+        place = self._seat.place if self._seat is not None else None
+        self.esim = Esim(
+            config,
+            self.store,
+            end_turn=self.turn.end,
+            process=f"{config.node.name}-{place.number if place is not None else 0}",
+            listens=place is None or place.number == 1,
+            crashed=_bug,
+        )
+        self.clerk = Clerk(self.esim.orders, self.turn, crashed=_bug)
         self.sessions = Sessions(
             config.sessions,
             gzip_from_octets=config.device.gzip_from_octets,
@@ -179,6 +189,7 @@ class Node:
         for part, statistics in {
             "devices": self.listener.statistics,
             "sessions": self.sessions.pool.statistics,
+            "session_indexes": self.sessions.sizes,
             "diameter": self.router.statistics,
             "store": self.store.statistics,
             "timers": self.timers.statistics,
@@ -224,6 +235,7 @@ class Node:
         await start("timers", self.timers.run)
         await start("sessions", self._run_sessions)
         await start("operations", self.clerk.run)
+        await self.esim.start(self.supervisor)
         # What was built so far lives as long as the process: the collector need not look at it.
         gc.collect()
         gc.freeze()
@@ -321,6 +333,7 @@ class Node:
         self.explainer.tenants = self.tenants
         self.sessions.reload(fresh.sessions, self.tenants, self._seal, self._user_data)
         self.admission.reload(fresh)
+        self.esim.reload(fresh)
         self.router.reload(fresh.diameter)
         problems = self.listener.reload(fresh.device, tenant_hosts(fresh))
         if problems:

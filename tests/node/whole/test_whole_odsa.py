@@ -227,6 +227,7 @@ async def test_a_samsung_phone_reads_the_documents_as_well(whole: Whole) -> None
 
 async def test_no_order_desk_is_503_and_nothing_else_suffers(whole: Whole) -> None:
     async with whole(offering()) as node:
+        node.node.clerk.desk = None
         phone = OdsaPhone(node.phone(9), PRIMARY)
         step = await phone.operate("CheckEligibility")
         assert step.result.status == 503
