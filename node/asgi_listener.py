@@ -6,6 +6,7 @@ that its `serve` runs. So connections are accepted here and each is a shell of i
 """
 
 import logging
+import socket
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
@@ -62,6 +63,7 @@ class AsgiListener:
         handshake_seconds: float = 10.0,
         idle_seconds: float = 75.0,
         graceful_seconds: float = GRACEFUL_SECONDS,
+        bound: socket.socket | None = None,
     ) -> None:
         """Describe it; nothing is bound yet.
 
@@ -72,8 +74,10 @@ class AsgiListener:
             handshake_seconds: TCP is connected, TLS is not.
             idle_seconds: a kept connection without a request.
             graceful_seconds: for requests under way when the listener ends.
+            bound: a socket that listens already, and stays open; None: it is bound by `run`.
         """
         self._listen = listen
+        self._bound = bound
         self._app: AppWrapper = wrap_app(app, 65_536, "asgi")
         self._max_connections = max_connections
         self._statistics = ListenerStatistics()
@@ -92,8 +96,7 @@ class AsgiListener:
         Raises:
             OSError: the address cannot be bound.
         """
-        host, _, port = self._listen.rpartition(":")
-        listeners = await trio.open_tcp_listeners(int(port), host=host.strip("[]"), backlog=BACKLOG)
+        listeners = await self._listeners()
         state: LifespanState = {}
         lifespan = Lifespan(self._app, self._config, state)
         context = WorkerContext(None)
@@ -116,6 +119,14 @@ class AsgiListener:
                     with trio.move_on_after(1):
                         await lifespan.wait_for_shutdown()
                     application.cancel()
+
+    async def _listeners(self) -> list[trio.SocketListener]:
+        if self._bound is not None:
+            # A descriptor of its own: whoever gave the socket keeps it for a successor.
+            own = trio.socket.from_stdlib_socket(self._bound.dup())
+            return [trio.SocketListener(own)]
+        host, _, port = self._listen.rpartition(":")
+        return await trio.open_tcp_listeners(int(port), host=host.strip("[]"), backlog=BACKLOG)
 
     def connection_state(self, stream: Stream) -> dict[str, Any]:
         """What the application finds in the scope's state on this connection."""

@@ -74,7 +74,8 @@ _management = click.option(
 @click.option(
     "--show-secrets",
     is_flag=True,
-    help="Show tokens, cookies, RES, MAC and MSK. Without it they never leave the node.",
+    help="Show tokens, cookies, RES, MAC, MSK, EIDs and activation codes. Without it they never "
+    "leave the node.",
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, no ladders.")
 def trace(
@@ -90,7 +91,8 @@ def trace(
 
     Starts at once; then let the phone ask (switch VoWiFi off and on, or airplane mode). Each
     exchange is printed when it is over: every HTTP message and every Diameter message with its
-    EAP packet, the times, the document, and why it says what it says. Ctrl-C ends it.
+    EAP packet, the times, the document, and why it says what it says. Of eSIM orders also what
+    the SM-DP+ (ES2+) and the business systems are asked. Ctrl-C ends it.
 
     \b
     The next attempt of a phone:   trace --imsi 001010000000001 --exchanges 1
@@ -150,13 +152,18 @@ def _watch(
             over = conversations.add(event)
         for events in over:
             show(events)
-            shown += 1
+            shown += _is_exchange(events)
             if shown == limit:
                 return shown
     for events in conversations.rest():
         show(events)
-        shown += 1
+        shown += _is_exchange(events)
     return shown
+
+
+def _is_exchange(events: list[TraceEvent]) -> bool:
+    """Whether a device asked; orders also go on by themselves."""
+    return any(event.leg == "http" for event in events)
 
 
 @click.command()

@@ -1,4 +1,4 @@
-"""A trace as a ladder: phone, node, AAA, and every message decoded between them.
+"""A trace as a ladder: phone, node, and behind it AAA, SM-DP+ and business systems, decoded.
 
 What a core engineer would draw by hand: time offsets in milliseconds, one arrow for each message,
 below it what it says, at the end the document and the reason of each decision. Text that fits a
@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from actors.trace.recorder import TraceEvent
+from node.trace.conversations import ORDER_LEGS
 from node.trace.diameter_text import diameter_lines, diameter_title
 from node.trace.eap_text import eap_title
+from node.trace.es2plus_text import es2plus_title
 from node.trace.http_text import (
     relayed_packet,
     request_lines,
@@ -77,9 +79,13 @@ def _head(events: Sequence[TraceEvent], style: Style) -> Iterator[str]:
     )
     phone = _last(event.peer for event in events if event.leg == "http")
     aaa = _last(event.peer for event in events if event.leg in ("swm", "swa"))
-    row = _put("", PHONE - 2, f"phone {phone}")
+    smdp = _last(event.peer for event in events if event.leg == "es2+")
+    bss = any(event.leg == "bss" for event in events)
+    names = (f"AAA {aaa}" if aaa else "", f"SM-DP+ {smdp}" if smdp else "", "BSS" if bss else "")
+    behind = ", ".join(filter(None, names))
+    row = _put("", PHONE - 2, f"phone {phone}" if phone else "")
     row = _put(row, NODE - 2, "node")
-    yield style.paint("head", _put(row, AAA - 2, f"AAA {aaa}") if aaa else row)
+    yield style.paint("head", _put(row, AAA - 2, behind) if behind else row)
 
 
 def _last(names: Iterable[str]) -> str:
@@ -88,7 +94,7 @@ def _last(names: Iterable[str]) -> str:
 
 def _event(event: TraceEvent, began: float, style: Style) -> Iterator[str]:
     offset = f"{(event.time - began) * 1000:8.1f}"
-    if isinstance(event.payload, str):
+    if isinstance(event.payload, str) and event.leg not in ORDER_LEGS:
         yield from _note(event, event.payload, offset, style)
         return
     left, right = (PHONE, NODE) if event.leg == "http" else (NODE, AAA)
@@ -115,6 +121,11 @@ def _note(event: TraceEvent, text: str, offset: str, style: Style) -> Iterator[s
 
 def _message(event: TraceEvent, show_secrets: bool) -> tuple[str, list[str]]:
     payload = event.payload
+    if event.leg == "es2+" and not isinstance(payload, str | bytes):
+        title = es2plus_title(payload)
+        if isinstance(payload, HttpRequest):
+            return title, request_lines(payload, show_secrets)
+        return title, response_lines(payload, show_secrets)
     if isinstance(payload, HttpRequest):
         return _with_packet(request_title(payload), payload.body), request_lines(
             payload, show_secrets
@@ -125,7 +136,7 @@ def _message(event: TraceEvent, show_secrets: bool) -> tuple[str, list[str]]:
         )
     if isinstance(payload, bytes):
         return diameter_title(payload), diameter_lines(payload, show_secrets)
-    return payload, []
+    return f"BSS {payload}" if event.leg == "bss" else f"ES2+ {payload}", [payload]
 
 
 def _with_packet(title: str, body: bytes) -> str:
@@ -137,6 +148,13 @@ def _with_packet(title: str, body: bytes) -> str:
 
 
 def _kind(event: TraceEvent, title: str) -> str:
+    if event.leg in ORDER_LEGS:
+        if isinstance(event.payload, HttpRequest) or (
+            event.leg == "bss" and event.direction == "out"
+        ):
+            return "request"
+        good = ("Executed", ": done", "BSS yes", " 204 ")
+        return "answer" if any(word in f"{title} " for word in good) else "refusal"
     if isinstance(event.payload, HttpResponse):
         return "answer" if event.payload.status < 400 else "refusal"
     if isinstance(event.payload, bytes) and event.direction == "in":

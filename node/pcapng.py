@@ -71,6 +71,10 @@ class PcapngWriter:
         if isinstance(payload, bytes):
             is_client = event.direction == "out"
             connection = self._diameter(event.peer)
+        elif event.leg == "es2+":
+            is_client = isinstance(payload, HttpRequest)
+            connection = self._es2plus(event, is_client)
+            payload = http_message(payload)
         else:
             payload = http_message(payload)
             is_client = event.direction == "in"
@@ -84,6 +88,17 @@ class PcapngWriter:
             return known
         address = self._address(peer or "AAA", _PEERS)
         return self._open(("diameter", peer), _NODE, address, DIAMETER_PORT)
+
+    def _es2plus(self, event: TraceEvent, is_client: bool) -> TcpConnection:
+        """A connection for what the node asks the SM-DP+, another one for what that reports."""
+        asks = is_client == (event.direction == "out")
+        key = ("es2+ asks" if asks else "es2+ reports", event.peer)
+        known = self._connections.get(key)
+        if known is not None:
+            return known
+        address = self._address(f"SM-DP+ {event.peer}", _PEERS)
+        self._notes.append(TLS_NOTE)
+        return self._open(key, *((_NODE, address) if asks else (address, _NODE)), port=HTTP_PORT)
 
     def _http(self, event: TraceEvent) -> TcpConnection:
         key = (event.exchange, event.peer)

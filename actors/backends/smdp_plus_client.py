@@ -39,6 +39,7 @@ from actors.backends.smdp_plus_limits import CallLimits, is_maintenance
 from actors.backends.smdp_plus_states import profile_state
 from actors.counters import Histogram
 from actors.runtime.breaker import CircuitBreaker
+from actors.trace.order_legs import Answered, OrderLegs
 from config.model import SmdpPlus
 from protocols.es2plus.bodies import decode_request, encode_request
 from protocols.es2plus.failures import Es2PlusError
@@ -46,6 +47,7 @@ from protocols.es2plus.paths import ADMIN_PROTOCOL, CONTENT_TYPE, admin_protocol
 from protocols.es2plus.profile_status import decode_status_answer, encode_status_query
 from protocols.es2plus.requests import Request
 from protocols.es2plus.status_codes import Function, StatusClass
+from protocols.http.message import HttpRequest, HttpResponse
 from protocols.identity import Iccid
 
 _log = structlog.get_logger("es2plus")
@@ -89,6 +91,7 @@ class SmdpPlusClient:
         *,
         wall_clock: Callable[[], float] = time.time,
         jitter: Callable[[], float] = random.random,
+        legs: OrderLegs | None = None,
     ) -> None:
         """Read the certificates; nothing is connected yet.
 
@@ -97,11 +100,13 @@ class SmdpPlusClient:
             settings: [[tenants.smdp-plus]].
             wall_clock: seconds since 1970, for maintenance windows and Retry-After.
             jitter: a number in [0, 1) that spreads repetitions.
+            legs: told of every attempt while a trace runs.
 
         Raises:
             OSError: a certificate file cannot be read or used.
         """
         self.tenant = tenant
+        self._legs = legs
         self.name = settings.name
         self.breaker = CircuitBreaker()
         self.durations = Histogram()
@@ -287,6 +292,8 @@ class SmdpPlusClient:
     async def _post(
         self, function: Function, body: bytes, deadline: float
     ) -> HttpAnswer | NotExecuted | OutcomeUnknown:
+        path = function_path(function, self._driver.path_prefix)
+        answered = await self._traced(path, body)
         began = trio.current_time()
         left = max(deadline - began, 0.0)
         self.breaker.started()
@@ -294,7 +301,7 @@ class SmdpPlusClient:
         found: HttpAnswer | HttpFailure | None = None
         try:
             found = await self._http.post(
-                function_path(function, self._driver.path_prefix),
+                path,
                 body,
                 self._headers,
                 connect_seconds=min(self._settings.connect_seconds, left),
@@ -303,11 +310,25 @@ class SmdpPlusClient:
         finally:
             self._in_flight -= 1
             self._judge(found)
+            if answered is not None:
+                answered(_as_seen(found))
         if isinstance(found, HttpAnswer):
             self.durations.observe(trio.current_time() - began)
             return found
         kind = OutcomeUnknown if found.sent else NotExecuted
         return kind(found.cause, detail=found.detail)
+
+    async def _traced(self, path: str, body: bytes) -> Answered | None:
+        if self._legs is None or not self._legs.armed:
+            return None
+        request = HttpRequest(
+            b"POST",
+            path.encode("latin-1"),
+            self._settings.url.partition("://")[2].encode("latin-1"),
+            [(name.encode(), value.encode("latin-1")) for name, value in self._headers.items()],
+            body,
+        )
+        return await self._legs.message(self.tenant, self.name, request, "out")
 
     def _judge(self, found: HttpAnswer | HttpFailure | None) -> None:
         """What an attempt says about the health of the peer."""
@@ -349,6 +370,22 @@ class SmdpPlusClient:
             outcome=_word(outcome),
             detail=_detail(outcome),
         )
+
+
+def _as_seen(found: HttpAnswer | HttpFailure | None) -> HttpResponse | str:
+    """An answer as traces show it, or why there is none."""
+    if isinstance(found, HttpAnswer):
+        fields = dict(found.headers)
+        content_type = fields.pop("content-type", "").encode("latin-1", "replace")
+        headers = tuple(
+            (name.encode("latin-1", "replace"), value.encode("latin-1", "replace"))
+            for name, value in fields.items()
+        )
+        return HttpResponse(found.status, content_type, found.body, headers)
+    if found is None:
+        return "no answer: interrupted"
+    sent = "sent" if found.sent else "not sent"
+    return f"no answer: {found.cause.value}, {sent} ({found.detail})"
 
 
 def _host(url: str) -> str:

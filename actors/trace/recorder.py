@@ -16,7 +16,7 @@ from protocols.identity import masked
 TRACES: Final = 16  # at the same time; each holds up to its bound of events
 LONGEST_SECONDS: Final = 3_600.0  # a forgotten trace ends by itself
 
-Leg = Literal["http", "swm", "swa", "decision", "store"]
+Leg = Literal["http", "swm", "swa", "es2+", "bss", "decision", "store"]
 Direction = Literal["in", "out"]
 Payload = HttpRequest | HttpResponse | bytes | str
 
@@ -27,13 +27,16 @@ class TraceEvent:
 
     Attributes:
         time: wall clock, seconds of Unix time.
-        exchange: names the conversation; the same for all its HTTP and Diameter legs.
+        exchange: names the conversation; the same for all its HTTP and Diameter legs. Legs of an
+            order (`es2+`, `bss`) name the order.
         tenant: id of the tenant.
         imsi: whose trace it belongs to.
-        leg: `http` (device), `swm` or `swa` (AAA), `decision` or `store` (inside the node).
+        leg: `http` (device), `swm` or `swa` (AAA), `es2+` (SM-DP+), `bss` (business systems),
+            `decision` or `store` (inside the node).
         direction: seen from the node.
-        payload: the message; octets are a Diameter message as on the wire, text is a reason.
-        peer: the device's address, or the Origin-Host of the Diameter connection.
+        payload: the message; octets are a Diameter message as on the wire, text is a reason, or
+            what the business systems are asked and answer.
+        peer: the device's address, the Origin-Host of the Diameter connection, or the SM-DP+.
     """
 
     time: float

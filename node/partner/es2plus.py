@@ -30,11 +30,13 @@ from actors.backends.smdp_plus import (
     ProfileEvent,
 )
 from actors.backends.smdp_plus_reporters import Reporter, Reporters
+from actors.trace.order_legs import Answered, OrderLegs, unseen
 from node.partner.listener import CLIENT_CERTIFICATE
 from protocols.es2plus.bodies import MAX_BODY_OCTETS
 from protocols.es2plus.failures import Es2PlusError
 from protocols.es2plus.paths import ADMIN_PROTOCOL, BASE_PATH, admin_protocol
 from protocols.es2plus.status_codes import Function
+from protocols.http.message import HttpRequest, HttpResponse
 from protocols.identity import masked
 
 _log = structlog.get_logger("es2plus")
@@ -68,7 +70,12 @@ class Es2PlusEndpoint:
     """
 
     def __init__(
-        self, reporters: Reporters, sink: NotificationSink, *, request_seconds: float = 10.0
+        self,
+        reporters: Reporters,
+        sink: NotificationSink,
+        *,
+        request_seconds: float = 10.0,
+        legs: OrderLegs | None = None,
     ) -> None:
         """Put it together.
 
@@ -76,8 +83,10 @@ class Es2PlusEndpoint:
             reporters: from the configuration.
             sink: persists a notification; raises `NotKept` when it cannot.
             request_seconds: from the first octet of a body to its last.
+            legs: told of every notification while a trace runs.
         """
         self.reporters = reporters
+        self._legs = legs
         self._sink = sink
         self._received: Counter[str] = Counter()
         self._events: Counter[str] = Counter()
@@ -106,8 +115,19 @@ class Es2PlusEndpoint:
         if reporter is None:
             _log.error("a notification of nobody's certificate", prefix=prefix)
             return self._plain(403, "unknown-sender")
-        body = await request.get_data()
-        return await self._take(reporter, body.encode() if isinstance(body, str) else body)
+        given = await request.get_data()
+        body = given.encode() if isinstance(given, str) else given
+        answered = await self._traced(reporter, f"/{path}", body)
+        response = await self._take(reporter, body)
+        content_type = response.headers.get("content-type", "").encode()
+        answered(HttpResponse(response.status_code, content_type, await _body_of(response)))
+        return response
+
+    async def _traced(self, reporter: Reporter, path: str, body: bytes) -> Answered:
+        if self._legs is None or not self._legs.armed:
+            return unseen
+        seen = HttpRequest(b"POST", path.encode(), b"", [], body)
+        return await self._legs.message(reporter.tenant, reporter.name, seen, "in")
 
     async def _take(self, reporter: Reporter, body: bytes) -> Response:
         try:
@@ -156,6 +176,11 @@ def _signed(response: Response, reporter: Reporter | None) -> Response:
     if reporter is not None:
         response.headers[ADMIN_PROTOCOL] = admin_protocol(reporter.driver.version)
     return response
+
+
+async def _body_of(response: Response) -> bytes:
+    body = await response.get_data(as_text=False)
+    return body if isinstance(body, bytes) else body.encode()
 
 
 def _name(reporter: Reporter) -> str:

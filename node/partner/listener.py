@@ -5,6 +5,7 @@ are shaken hands with here, by the context of the moment, and then handed over; 
 finds the certificate (DER) under `CLIENT_CERTIFICATE` in the scope's state.
 """
 
+import socket
 import ssl
 from typing import Any, Final
 
@@ -49,6 +50,7 @@ class MutualTlsListener(AsgiListener):
         handshake_seconds: float = 10.0,
         idle_seconds: float = 75.0,
         graceful_seconds: float = GRACEFUL_SECONDS,
+        bound: socket.socket | None = None,
     ) -> None:
         """Describe it; see `AsgiListener`.
 
@@ -62,6 +64,7 @@ class MutualTlsListener(AsgiListener):
             handshake_seconds=handshake_seconds,
             idle_seconds=idle_seconds,
             graceful_seconds=graceful_seconds,
+            bound=bound,
         )
         self.context = context
 

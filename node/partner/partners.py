@@ -1,5 +1,6 @@
 """[partner] as a part of the node: the listener, who may report, and what they report."""
 
+import socket
 import ssl
 from dataclasses import dataclass
 
@@ -8,6 +9,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from actors.backends.smdp_plus import NotificationSink
 from actors.backends.smdp_plus_reporters import Reporters
+from actors.trace.order_legs import OrderLegs
 from config.model import Config
 from node.partner.es2plus import Es2PlusEndpoint, NotificationStatistics
 from node.partner.listener import ListenerStatistics, MutualTlsListener, server_context
@@ -29,8 +31,21 @@ class Partners:
         ready: it listens.
     """
 
-    def __init__(self, config: Config, sink: NotificationSink) -> None:
+    def __init__(
+        self,
+        config: Config,
+        sink: NotificationSink,
+        *,
+        bound: socket.socket | None = None,
+        legs: OrderLegs | None = None,
+    ) -> None:
         """Read the certificates; nothing is bound yet.
+
+        Args:
+            config: [partner], and who reports.
+            sink: keeps notifications.
+            bound: a socket that listens already; None: it is bound here.
+            legs: told of every notification while a trace runs.
 
         Raises:
             OSError: a certificate file cannot be read or used.
@@ -40,7 +55,7 @@ class Partners:
         self.enabled = bool(settings.listen)
         self.ready = False
         self._endpoint = Es2PlusEndpoint(
-            _reporters(config), sink, request_seconds=settings.request_seconds
+            _reporters(config), sink, request_seconds=settings.request_seconds, legs=legs
         )
         self._listener: MutualTlsListener | None = None
         if self.enabled:
@@ -51,6 +66,7 @@ class Partners:
                 max_connections=settings.max_connections,
                 handshake_seconds=settings.handshake_seconds,
                 idle_seconds=settings.idle_seconds,
+                bound=bound,
             )
 
     async def run(self, *, task_status: trio.TaskStatus[object] = trio.TASK_STATUS_IGNORED) -> None:
@@ -67,6 +83,10 @@ class Partners:
             url = await nursery.start(self._listener.run)
             self.ready = True
             task_status.started(url)
+            try:
+                await trio.sleep_forever()
+            finally:
+                self.ready = False
 
     def reload(self, config: Config) -> list[str]:
         """Take who may report, and the certificates, for connections to come.

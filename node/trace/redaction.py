@@ -1,6 +1,7 @@
 """Takes the secrets out of trace events, so that a trace can be sent to a colleague.
 
-Tokens, cookies and one-time passwords of HTTP, RES and MAC of EAP-AKA, the MSK of Diameter. The
+Tokens, cookies and one-time passwords of HTTP, RES and MAC of EAP-AKA, the MSK of Diameter; EIDs,
+matching ids and activation codes of eSIM orders. The
 length of everything stays, so that lengths, checks and captures stay right. RAND, AUTN and AUTS
 are no secrets (RFC 4187 §12): they went over the air. Identities stay: the trace is about them.
 """
@@ -25,8 +26,10 @@ _HEADER_OCTETS: Final = 20  # of a Diameter message
 _SECRET_FIELDS: Final = frozenset({b"cookie", b"set-cookie", b"authorization"})
 # Names of values in a query, a form, a JSON object, or a parm of an XML document (TS.43 §2.8, §6).
 _NAMES: Final = (
-    rb"(?:access_|temporary_|temp_?|notif_|id_)?token|otp|password|notification_token"
-    rb"|serviceflow_userdata"  # opens a web sheet as this subscriber
+    rb"(?:access_|temporary_?|temp_?|notif_|id_)?token|otp|password|notification_token"
+    rb"|\w*_userdata"  # opens a web sheet as this subscriber
+    # What a profile is downloaded with, and the eUICC that may do so (TS.43 §6.5, SGP.22 §6.5).
+    rb"|profileactivationcode|matchingid|confirmationcode|resultdata|\w*eid"
 )
 _IN_QUERY: Final = re.compile(rb"(?i)(?<=[?&;])((?:" + _NAMES + rb")=)([^&#;\"'\s<]*)")
 _IN_JSON: Final = re.compile(rb'(?i)("(?:' + _NAMES + rb')"\s*:\s*")((?:[^"\\]|\\.)*)')
