@@ -291,9 +291,13 @@ class Driver:
         kept = await self.book.save(order, sending, entry)
         if kept is None:
             return await self._reloaded(order)  # nothing was sent
-        async with self._limits[order.tenant, order.smdp]:
+        async with self._limit(order.tenant, order.smdp):
             outcome = await smdp.execute(call, self.settings.call_seconds)
         return await self._answered(kept, smdp, outcome)
+
+    def _limit(self, tenant: str, smdp: str) -> trio.CapacityLimiter:
+        """Also of an SM-DP+ that a reload brought."""
+        return self._limits.setdefault((tenant, smdp), trio.CapacityLimiter(CALLS_AT_ONCE))
 
     def _written(self, order: Order, smdp: SmdpPlus, request: Request | None) -> Call:
         if request is not None:

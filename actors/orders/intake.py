@@ -120,7 +120,7 @@ class Intake:
         allowed = await self._bss.check_transfer(request.tenant, line, request.app)
         if not isinstance(allowed, LineAway) and not allowed.allowed:
             return NotAllowed(order, allowed.reason)
-        return Fresh(replace(order, old_imsi=line, subject=line_subject(order.tenant, line)))
+        return Fresh(replace(order, old_imsi=str(line), subject=line_subject(order.tenant, line)))
 
     async def _recover(
         self, request: OrderRequest, order: Order, lines: list[Order], settings: Settings
@@ -148,8 +148,8 @@ class Intake:
         recovery = replace(
             order,
             kind=Kind.RECOVER,
-            old_iccid=iccid,
-            old_imsi=line,
+            old_iccid=str(iccid),
+            old_imsi=str(line),
             subject=line_subject(order.tenant, line),
         )
         if settings.recovery == "reuse" and iccid:
@@ -170,7 +170,7 @@ class Intake:
         line = await self._bss.own_line(request.tenant, request.imsi, request.iccid)
         if isinstance(line, LineAway) or not line:
             return NotAllowed(order, "not-the-subscribers-line")
-        ending = replace(order, state=State.ENDING, new_imsi=line, iccid=request.iccid)
+        ending = replace(order, state=State.ENDING, new_imsi=line, iccid=str(request.iccid))
         return Fresh(replace(ending, subject=line_subject(order.tenant, line)))
 
 
@@ -190,15 +190,15 @@ def _described(request: OrderRequest, order_id: str, now: int, settings: Setting
         subject=request.subject,
         kind=request.kind,
         app=request.app,
-        imsi=request.imsi,
+        imsi=str(request.imsi),
         created_at=now,
         changed_at=now,
         service=request.service,
         plan_id=request.plan_id,
-        target_eid=request.target_eid or "",
+        target_eid=str(request.target_eid or ""),
         target_terminal_id=request.target_terminal_id,
         old_terminal_id=request.old_terminal_id,
-        old_iccid=request.old_iccid or "",
+        old_iccid=str(request.old_iccid or ""),
         device=request.device,
         state=state,
         swap_early=settings.swap_at == "release" and request.kind is not Kind.SUBSCRIBE,

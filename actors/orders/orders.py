@@ -136,9 +136,10 @@ class Orders:
         """[orders]."""
         return self._driver.settings
 
-    def reload(self, settings: Settings) -> None:
+    def reload(self, settings: Settings, tenants: Iterable[str]) -> None:
         """Go by other settings from the next step on."""
         self._driver.settings = settings
+        self._tenants = tuple(tenants)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Work until cancelled; then others may go on with what this process had."""
