@@ -4,6 +4,7 @@ Headers and parameters are those of AOSP's IMS entitlement client (TS.43 §2.3, 
 """
 
 import binascii
+import secrets
 from collections.abc import Sequence
 from typing import Final
 from urllib.parse import quote, urlencode
@@ -45,6 +46,9 @@ _RELAY_ACCEPT: Final = f"{EAP_RELAY}, {XML}".encode()
 _RESYNC_ACCEPT: Final = EAP_RELAY.encode()  # AOSP: after AUTS only a challenge will do
 
 
+Checks = tuple[tuple[tuple[str, str], str], ...]
+
+
 class _RelayBody(msgspec.Struct):
     """{"eap-relay-packet": base64} of TS.43 §2.8.1."""
 
@@ -64,13 +68,16 @@ class Call:
         "_challenge",
         "_cookies",
         "_device",
+        "_document",
         "_first",
+        "_last",
         "_open",
         "_path",
         "_record",
         "_response",
         "_resynchronisations",
         "_since",
+        "_variables",
         "_waits_for_challenge",
     )
 
@@ -88,6 +95,9 @@ class Call:
         self._open = open_device
         self._base = base
         self._device: Device | None = None
+        self._document: list[documents.Parameter] = []
+        self._last: Send | None = None
+        self._variables: dict[str, str] = {}
         self._path = b"/"
         self._cookies: list[Field] = []
         self._response: Response | None = None
@@ -125,6 +135,7 @@ class Call:
     async def _send(self, step: Send) -> None:
         if step.new_connection:
             self._close()
+        self._last = step
         self._cookies.clear()
         self._answered_eap = self._waits_for_challenge = False
         self._path = (self._base + step.path).encode()
@@ -150,10 +161,22 @@ class Call:
             if not caller.token:
                 raise CallFailed(Reason.CHECK, "the subscriber has no token yet")
             parameters += [("token", caller.token), ("IMSI", caller.imsi)]
-        parameters.append(("terminal_id", caller.imei))
+        named = {name: self._filled(value) for name, value in step.parameters}
+        parameters.append(("terminal_id", named.pop("terminal_id", caller.imei)))
         parameters += [("app", app) for app in step.apps]
-        parameters += (TERMINAL | dict(step.parameters)).items()
+        parameters += (TERMINAL | named).items()
         return parameters
+
+    def _filled(self, value: str) -> str:
+        """A parameter with what its names stand for."""
+        if "{" not in value:
+            return value
+        if not self._variables:
+            self._variables = _variables(self._caller)
+        try:
+            return value.format_map(self._variables)
+        except KeyError as error:
+            raise CallFailed(Reason.CHECK, f"nothing was captured as {error}") from None
 
     async def _answer(self, kind: AnswerKind) -> None:
         packet, resynchronises = answer(self._challenge, self._caller.card, self._caller.nai, kind)
@@ -195,6 +218,23 @@ class Call:
 
     async def _expect(self, step: Expect) -> None:
         begin = self._since
+        await self._expect_once(step)
+        for _ in range(step.most):
+            if not step.until or self._wrong(step.until) is None:
+                break
+            await trio.sleep(step.every)
+            if self._last is not None:
+                await self._send(self._last)
+                await self._expect_once(step)
+        wrong = self._wrong(step.until)
+        if wrong is not None:
+            raise CallFailed(Reason.CHECK, f"after {step.most} repetitions: {wrong}")
+        for name, place in step.captures:
+            self._capture(name, place)
+        if step.timer:
+            self._record.timer(step.timer, trio.current_time() - begin)
+
+    async def _expect_once(self, step: Expect) -> None:
         response = self._received()
         if not step.challenge:
             answered = 0
@@ -216,8 +256,6 @@ class Call:
             raise CallFailed(Reason.CHECK, f"no challenge, but {_content_type(response)!r}")
         elif response.status == 200:
             self._take_document(step, response)
-        if step.timer:
-            self._record.timer(step.timer, trio.current_time() - begin)
 
     def _received(self) -> Response:
         if self._response is None:
@@ -254,21 +292,51 @@ class Call:
         if step.content_type and kind != step.content_type:
             raise CallFailed(Reason.CHECK, f"content type {kind!r}")
         try:
-            document = documents.parameters(kind, response.body)
+            self._document = documents.parameters(kind, response.body)
         except documents.NotADocument as error:
             raise CallFailed(Reason.MALFORMED, f"document: {error}") from None
-        self._caller.token = documents.token_of(document) or self._caller.token
-        for (application, name), wanted in step.checks:
-            found = [
-                value
-                for part, parm, value in document
-                if parm == name and application in ("", part)
-            ]
+        self._caller.token = documents.token_of(self._document) or self._caller.token
+        wrong = self._wrong(step.checks)
+        if wrong is not None:
+            raise CallFailed(Reason.CHECK, wrong)
+
+    def _wrong(self, checks: Checks) -> str | None:
+        """What does not hold in the last document."""
+        for (application, name), wanted in checks:
+            found = self._values(application, name)
             where = f"{application}.{name}" if application else name
             if not found:
-                raise CallFailed(Reason.CHECK, f"the document has no {where}")
+                return f"the document has no {where}"
             if wanted != "*" and any(value != wanted for value in found):
-                raise CallFailed(Reason.CHECK, f"{where} is not always {wanted!r}")
+                return f"{where} is not always {wanted!r}"
+        return None
+
+    def _values(self, application: str, name: str) -> list[str]:
+        return [
+            value
+            for part, parm, value in self._document
+            if parm == name and application in ("", part)
+        ]
+
+    def _capture(self, name: str, place: tuple[str, str]) -> None:
+        found = self._values(*place)
+        if not found:
+            raise CallFailed(Reason.CHECK, f"the document has no {'.'.join(place)}")
+        if not self._variables:
+            self._variables = _variables(self._caller)
+        self._variables[name] = found[0]
+
+
+def _variables(caller: Caller) -> dict[str, str]:
+    """Who calls, and devices that nobody has seen before."""
+    number = secrets.randbelow(10**24)
+    return {
+        "imsi": caller.imsi,
+        "imei": caller.imei,
+        "watch": f"35700000{number % 10**6:06}0",
+        "new_phone": f"35800000{number % 10**6:06}0",
+        "eid": f"89049032{number:024}",
+    }
 
 
 def _content_type(response: Response) -> str:

@@ -54,6 +54,11 @@ class Receive(Section, frozen=True, kw_only=True):
     content_type: str = ""  # compared without parameters; empty: any
     # parm name, or ap2004.name, to its value; "*": any value
     check: dict[str, str] = msgspec.field(default_factory=dict)
+    capture: dict[str, str] = msgspec.field(default_factory=dict)  # name: parm, for later {name}
+    # Checks; until they hold the request is repeated, `every` so long, `most` times.
+    until: dict[str, str] = msgspec.field(default_factory=dict)
+    every: str = "1s"
+    most: int = 30
     rtd: str = ""  # the timer that takes the time since `send` or `answer`
 
 
@@ -68,7 +73,7 @@ class Step(Section, frozen=True, kw_only=True):
     app: tuple[str, ...] = ()
     auth: str = ""  # eap-aka, token or none
     accept: str = ""  # empty: what AOSP's IMS application sends
-    parameters: dict[str, str] = msgspec.field(default_factory=dict)  # more, or others
+    parameters: dict[str, str] = msgspec.field(default_factory=dict)  # more, or others; {name}
     connection: str = "keep"  # or "new"
     answer: str = ""  # res, wrong-res, resync
     recv: Receive = NO_RECEIVE

@@ -1,11 +1,13 @@
 """From the steps of a file to those of a call: which fields go together, and in which order."""
 
 from collections.abc import Callable
+from string import Formatter
 from typing import Final
 
 from scripts.traffic import sections
 from scripts.traffic.durations import seconds
 from scripts.traffic.steps import (
+    VARIABLES,
     Abandon,
     Answer,
     AnswerKind,
@@ -35,6 +37,7 @@ def compiled_steps(
     compiled: list[Step] = []
     waiting = False  # for the answer to a request
     challenged = False
+    known = set(VARIABLES)
     for at, step in enumerate(given):
         path = f"{name}[{at}]"
         one = _compiled(path, step, problem)
@@ -44,6 +47,10 @@ def compiled_steps(
             problem(path, "recv follows send or answer" if not waiting else "recv is expected")
         if isinstance(one, Answer) and not challenged:
             problem(f"{path}.answer", "there was no challenge before (recv of the eap-relay type)")
+        if isinstance(one, Send):
+            _check_names(path, one, known, problem)
+        if isinstance(one, Expect):
+            known.update(variable for variable, _ in one.captures)
         waiting = isinstance(one, Send | Answer) or (waiting and isinstance(one, Pause))
         if isinstance(one, Expect):
             challenged = one.challenge
@@ -102,6 +109,19 @@ def _send(path: str, step: sections.Step, problem: Problem) -> Send | None:
     )
 
 
+def _check_names(path: str, send: Send, known: set[str], problem: Problem) -> None:
+    for parameter, value in send.parameters:
+        try:
+            names = [name for _, name, _, _ in Formatter().parse(value) if name is not None]
+        except ValueError as error:
+            problem(f"{path}.parameters.{parameter}", str(error))
+            continue
+        for name in names:
+            if name not in known:
+                text = f"{{{name}}} is none of {', '.join(sorted(known))}"
+                problem(f"{path}.parameters.{parameter}", text)
+
+
 def _answer(path: str, kind: str, problem: Problem) -> Answer | None:
     kinds = [one.value for one in AnswerKind]
     if kind not in kinds:
@@ -113,16 +133,46 @@ def _answer(path: str, kind: str, problem: Problem) -> Answer | None:
 def _expect(path: str, recv: sections.Receive, problem: Problem) -> Expect:
     if not (100 <= recv.status <= 599 or recv.status in DIAMETER_RESULTS):
         problem(f"{path}.recv.status", "an HTTP status or a Diameter result is expected")
-    checks = []
-    for name, value in recv.check.items():
+    checks = _places(f"{path}.recv.check", recv.check, problem)
+    until = _places(f"{path}.recv.until", recv.until, problem)
+    wanted = {where: name for name, where in recv.capture.items()}
+    captures = tuple(
+        (name, where) for where, name in _places(f"{path}.recv.capture", wanted, problem)
+    )
+    challenge = recv.content_type == EAP_RELAY or recv.status == MULTI_ROUND_AUTH
+    if challenge and (checks or until or captures):
+        problem(f"{path}.recv.check", "a challenge has no parameters to check")
+    if recv.most < 1:
+        problem(f"{path}.recv.most", "1 or more is expected")
+    try:
+        every = seconds(recv.every)
+    except ValueError as error:
+        problem(f"{path}.recv.every", str(error))
+        every = 1.0
+    return Expect(
+        recv.status,
+        recv.content_type,
+        challenge,
+        checks,
+        recv.rtd,
+        captures,
+        until,
+        every,
+        recv.most,
+    )
+
+
+def _places(
+    path: str, given: dict[str, str], problem: Problem
+) -> tuple[tuple[tuple[str, str], str], ...]:
+    """((application or "", parm name), what stands beside it) of each."""
+    places = []
+    for name, value in given.items():
         application, dot, parm = name.rpartition(".")
         if not parm or (dot and not application):
-            problem(f"{path}.recv.check.{name}", "a name, or application.name, is expected")
-        checks.append(((application, parm), value))
-    challenge = recv.content_type == EAP_RELAY or recv.status == MULTI_ROUND_AUTH
-    if challenge and checks:
-        problem(f"{path}.recv.check", "a challenge has no parameters to check")
-    return Expect(recv.status, recv.content_type, challenge, tuple(checks), recv.rtd)
+            problem(f"{path}.{name}", "a name, or application.name, is expected")
+        places.append(((application, parm), value))
+    return tuple(places)
 
 
 def _pause(path: str, text: str, problem: Problem) -> Pause | None:

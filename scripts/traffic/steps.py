@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from enum import Enum
 
+# Of each call: the card's identity, the phone, and devices with an eUICC that are new in each call.
+VARIABLES = ("imsi", "imei", "watch", "eid", "new_phone")
+
 
 class Authentication(Enum):
     """How a request says who asks (TS.43 §2.8)."""
@@ -22,7 +25,10 @@ class AnswerKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """A request with parameters: GET in the query, POST as JSON."""
+    """A request with parameters: GET in the query, POST as JSON.
+
+    A value may hold `{name}`: one of `VARIABLES`, or what an answer before was captured as.
+    """
 
     method: str
     path: str
@@ -48,6 +54,9 @@ class Expect:
         challenge: the awaited answer is itself a challenge; else one that comes is answered.
         checks: ((application or "", parm name), value or "*").
         timer: takes the time since the request; empty: none.
+        captures: what later requests may name, and the (application or "", parm name) it is of.
+        until: checks as above; until they hold the request is sent again, after `every` seconds
+            and `most` times.
     """
 
     status: int
@@ -55,6 +64,10 @@ class Expect:
     challenge: bool
     checks: tuple[tuple[tuple[str, str], str], ...]
     timer: str
+    captures: tuple[tuple[str, tuple[str, str]], ...] = ()
+    until: tuple[tuple[tuple[str, str], str], ...] = ()
+    every: float = 1.0
+    most: int = 30
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 import trio
 
 from protocols.es2plus.identifiers import ActivationCode
@@ -28,8 +29,13 @@ from scripts.lab.smdp_plus_notifier import Notifier
 from scripts.lab.smdp_plus_profiles import Inventory, inventory
 from scripts.lab.smdp_plus_running import RunningSmdpPlus, running_smdp_plus
 from scripts.lab.smdp_plus_server import SmdpPlusServer
+from scripts.traffic.call import Call
+from scripts.traffic.device import HttpsDevices, Target
+from scripts.traffic.scenario import find, load_scenario
+from scripts.traffic.statistics import Statistics
+from scripts.traffic.subscribers import Caller
 from tests.node.whole.conftest import Whole
-from tests.node.whole.whole_node import WholeNode, free_port
+from tests.node.whole.whole_node import WholeNode, free_port, subscriber
 
 OWNER = "2.999.20"
 WATCH = EsimDevice("350000000000026", "89049032000001000000000012345678")
@@ -254,3 +260,25 @@ async def until(condition: Callable[[], bool]) -> None:
     with trio.fail_after(5):
         while not condition():  # noqa: ASYNC110
             await trio.sleep(0.02)
+
+
+# --- traffic --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["primary_new_line", "esim_transfer", "watch_companion"])
+async def test_a_traffic_scenario_passes_twice_for_one_subscriber(
+    whole: Whole, tmp_path: Path, name: str
+) -> None:
+    """What a call took is given back, so that a load can go on for hours."""
+    scenario = load_scenario(find(name))
+    installs = ["*=install=0.05,function=releaseProfile"] if name == "watch_companion" else []
+    async with vendor_at(tmp_path, *installs) as vendor, whole(vendor.settings()) as node:
+        stock(node, vendor)
+        target = Target.parse(f"https://localhost:{node.port}")
+        devices = await HttpsDevices.to(target, str(node.lab.ca), http2=True)
+        caller, statistics = Caller(subscriber(8)), Statistics()
+        for _ in range(2):
+            record = statistics.begin(due=0.0, now=0.0)
+            await Call(caller, record, devices.open, "", trio.current_time()).run(scenario.steps)
+        wanted = {"watch_companion": "ended"}.get(name, "cancelled")
+        await until(lambda: states(node) == [wanted] * 2)

@@ -292,3 +292,58 @@ def test_a_target_is_an_https_url() -> None:
     for wrong in ("http://localhost", "localhost:8443", "https://", "https://x/?y"):
         with pytest.raises(ValueError, match="an URL such as"):
             Target.parse(wrong)
+
+
+# --- operations -----------------------------------------------------------------------------------
+
+
+def odsa(*parms: tuple[str, str]) -> Response:
+    inside = "".join(f'<parm name="{name}" value="{value}"/>' for name, value in parms)
+    return respond(
+        200,
+        XML,
+        (
+            '<wap-provisioningdoc version="1.1"><characteristic type="APPLICATION">'
+            f'<parm name="AppID" value="ap2009"/>{inside}</characteristic></wap-provisioningdoc>'
+        ).encode(),
+    )
+
+
+def asking(*parameters: tuple[str, str]) -> Send:
+    return Send("GET", "/", ("ap2009",), Authentication.NONE, XML, parameters, False)
+
+
+async def test_what_is_captured_can_be_named_later(autojump_clock: Clock, calling: Calling) -> None:
+    calling.node.forced = odsa(("TemporaryToken", "t-1"))
+    capture = Expect(200, XML, False, (), "", (("token", ("ap2009", "TemporaryToken")),))
+    await calling.call(
+        asking(("operation", "AcquireTemporaryToken")),
+        capture,
+        asking(("temporary_token", "{token}"), ("terminal_id", "{new_phone}"), ("eid", "{eid}")),
+        Expect(200, XML, False, (), ""),
+    )
+    path = calling.node.requests[1][1]
+    assert b"temporary_token=t-1" in path
+    assert path.count(b"terminal_id=") == 1
+    assert b"terminal_id=35800000" in path
+    assert b"eid=89049032" in path
+    missing = Expect(200, XML, False, (), "", (("x", ("ap2009", "Nothing")),))
+    failure = await calling.fails(asking(), missing)
+    assert failure.detail == "the document has no ap2009.Nothing"
+
+
+async def test_a_request_is_repeated_until_its_answer_holds(
+    autojump_clock: Clock, calling: Calling
+) -> None:
+    calling.node.forced = odsa(("ServiceStatus", "2"))
+    until = ((("ap2009", "ServiceStatus"), "1"),)
+    polling = Expect(200, XML, False, (), "active", (), until, every=2.0, most=3)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(calling.call, asking(), polling)
+        await trio.sleep(3)
+        calling.node.forced = odsa(("ServiceStatus", "1"))
+    assert len(calling.node.requests) == 3
+    assert calling.timers()["active"] == 4.75
+    calling.node.forced = odsa(("ServiceStatus", "2"))
+    failure = await calling.fails(asking(), polling)
+    assert failure.detail.startswith("after 3 repetitions")

@@ -47,6 +47,10 @@ def test_the_shipped_scenarios_are_those_that_the_manual_names() -> None:
         "abandoned",
         "mixed_busy_hour",
         "diameter_only",
+        "watch_companion",
+        "primary_new_line",
+        "esim_transfer",
+        "esim_mixed",
     }
 
 
@@ -220,4 +224,31 @@ def test_a_diameter_call_has_no_http(tmp_path: Path) -> None:
     text = '[scenario]\nname = "d"\ndriver = "diameter"\n' + STEPS.replace("eap-aka", "none")
     assert problems(tmp_path, text) == [
         "step[0].auth: eap-aka is expected: it goes straight to the AAA"
+    ]
+
+
+def test_names_and_repetitions_are_checked(tmp_path: Path) -> None:
+    found = problems(
+        tmp_path,
+        """
+[scenario]
+name = "one"
+title = "t"
+[[step]]
+send = "GET /"
+auth = "none"
+app = ["ap2009"]
+parameters = { token = "{temporary}", eid = "{eid}", odd = "{" }
+[[step]]
+recv = { most = 0, every = "soon", capture = { temporary = "ap2009." }, until = { "." = "1" } }
+""",
+    )
+    paths = [problem.partition(": ")[0] for problem in found]
+    assert paths == [
+        "step[0].parameters.token",
+        "step[0].parameters.odd",
+        "step[1].recv.until..",
+        "step[1].recv.capture.ap2009.",
+        "step[1].recv.most",
+        "step[1].recv.every",
     ]
