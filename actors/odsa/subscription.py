@@ -98,7 +98,7 @@ def order_of(
     kind, managed = kind_of(request), request.managed
     service = Service.PRIMARY
     if question.app == COMPANION_ODSA and kind is not Kind.UNSUBSCRIBE:
-        wanted = request.service or services[0]
+        wanted = request.service or next(iter(services), "")
         if wanted not in services:
             reason = "companion_terminal_service is not offered"
             raise OdsaFault(OperationResult.INVALID_PARAMETER, reason)

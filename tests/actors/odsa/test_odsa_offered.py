@@ -2,11 +2,14 @@
 
 import pytest
 
+from actors.backends.bss import SubscriberStatus
+from actors.entitlement.applications import decide
+from actors.entitlement.decision import DecisionInput
 from actors.odsa.offered import check_parameters, offers, operated_app
 from config.model import PhoneNumber, Tenant
 from protocols.ts43.request import Ts43Request
 from protocols.ts43.request_error import RequestError
-from tests.actors.odsa.asking import PHONE, tenant
+from tests.actors.odsa.asking import GOLD, PHONE, line, tenant
 
 
 def test_nothing_is_offered_without_an_smdp_plus() -> None:
@@ -44,6 +47,18 @@ def test_an_operation_is_for_the_first_application_that_has_it(
     apps: tuple[str, ...], operation: str, found: str
 ) -> None:
     assert operated_app(apps, operation, tenant()) == found
+
+
+def test_without_an_operation_the_operator_reads_who_may() -> None:
+    """What `explain` tells of ap2006 and its like."""
+    suspended = line(status=SubscriberStatus.SUSPENDED)
+    for subscriber, words in ((line(), "plan gold may have it"), (suspended, "is suspended")):
+        given = DecisionInput(subscriber, GOLD, tenant(), (12, 0), "en", 0.0)
+        decision = decide("ap2006", given)
+        assert words in decision.reason
+        assert decision.application.parms == (("OperationResult", "1"),)
+    given = DecisionInput(line(), GOLD, Tenant(id="mno"), (12, 0), "en", 0.0)
+    assert decide("ap2006", given).application.parms == (("OperationResult", "101"),)
 
 
 def test_companions_that_move_are_406_where_they_cannot() -> None:

@@ -155,6 +155,15 @@ async def test_a_service_that_is_not_sold_is_an_invalid_parameter(asker: Asker) 
     assert "companion_terminal_service" in read["GeneralErrorText"]
 
 
+async def test_a_tenant_that_sells_no_service_takes_no_order(
+    clerk: Clerk, desk: MemoryDesk
+) -> None:
+    await Asker(clerk).watch(0)
+    nothing = Asker(clerk, tenant(companion_services=()))
+    assert (await nothing.watch(0))["OperationResult"] == "102"
+    assert len(desk.orders) == 1
+
+
 async def test_a_missing_eid_is_102_with_words_for_the_user(asker: Asker) -> None:
     """ODSA-45a."""
     read = await asker.watch(0, companion_terminal_eid="")

@@ -1,10 +1,13 @@
 """Parameters of ODSA operations against the samples of TS.43 v12 §6.4 and its table 27."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from protocols.ts43.odsa import OperationResult, OperationType
 from protocols.ts43.odsa_message import DisplayLimits
 from protocols.ts43.odsa_request import OdsaFault, OdsaRequest, read_odsa
+from protocols.ts43.operations import OPERATION_NAMES
 
 EID = "89049032000001000000000012345678"
 ICCID = "89000123766789001878"
@@ -240,3 +243,42 @@ def test_a_primary_subscription_needs_the_eid_of_the_target() -> None:
 def test_faults_never_quote_the_request() -> None:
     found = fault("ap2006", "ManageSubscription", **{**SUBSCRIBE, "companion_terminal_eid": "x9y"})
     assert "x9y" not in str(found)
+
+
+NAMES = [
+    "operation_type",
+    "operation_targets",
+    "companion_terminal_id",
+    "companion_terminal_eid",
+    "companion_terminal_iccid",
+    "companion_terminal_service",
+    "target_terminal_eid",
+    "terminal_iccid",
+    "enterprise_terminal_id",
+    "old_terminal_iccid",
+    "msg_btn",
+    "msg_response",
+    "msg_character_display_limits",
+    "redownloadable_profile",
+    "msisdn",
+]
+
+
+@given(
+    st.sampled_from(["ap2006", "ap2009", "ap2011", "ap2014", "ap2017"]),
+    st.sampled_from([*sorted(OPERATION_NAMES), "Frobnicate"]),
+    st.dictionaries(
+        st.sampled_from(NAMES),
+        st.one_of(st.text(), st.sampled_from(["0", "1", "3", "7", "10", EID, ICCID, "\x00", "²"])),
+    ),
+)
+def test_whatever_is_sent_is_read_or_has_a_result(
+    app: str, operation: str, params: dict[str, str]
+) -> None:
+    """Bad input costs nobody more than its answer."""
+    found: object
+    try:
+        found = read_odsa(app, operation, params).operation
+    except OdsaFault as fault:
+        found = fault.result
+    assert found in {operation, *OperationResult} - {OperationResult.SUCCESS}
