@@ -1,12 +1,15 @@
 """On-device service activation through the whole node: TLS, sessions, tokens; orders in memory."""
 
 import base64
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from actors.orders.transitions import State
 from protocols.es2plus.identifiers import ActivationCode
+from scripts.lab.aaa_running import running_aaa
+from scripts.lab.odsa_device import FLOWS, new_device, walk
 from scripts.lab.odsa_flows import (
     new_line,
     pair_watch,
@@ -27,7 +30,8 @@ from scripts.lab.odsa_phone import (
 from scripts.lab.phone_habits import SAMSUNG
 from tests.actors.odsa.order_desk import SMDP, MemoryDesk
 from tests.node.whole.conftest import Whole
-from tests.node.whole.whole_node import WholeNode, asking
+from tests.node.whole.device_legs import answer_of, first_leg, relay
+from tests.node.whole.whole_node import HOST, LabFolder, WholeNode, asking, serving, subscriber
 from tests.protocols.ts43.document_readers import read_xml
 
 WATCH = EsimDevice("350000000000026", "89049032000001000000000012345678")
@@ -303,6 +307,40 @@ async def test_phone_numbers_by_the_device_and_once_by_a_server(whole: Whole) ->
         assert read_xml(first.body)["ap2014"]["MSISDN"] == told["MSISDN"]
         assert b"TOKEN" not in first.body
         assert (await node.get(server)).status == 401
+
+
+async def test_an_operation_does_not_outlive_the_node_so_its_device_starts_over(
+    lab: LabFolder, tmp_path: Path
+) -> None:
+    """Its parameters are in no cookie: an answer to something else would end the flow (101)."""
+    keys = {"node": {"cookie-keys": ["A" * 42 + "E"]}}
+    async with running_aaa() as aaa:
+        path = lab.prepare(tmp_path, [(HOST, aaa.port)], {**offering(), **keys})
+        async with serving(lab, path, [aaa]) as node:
+            await node.connected_to_aaa()
+            phone = node.phone(15)
+            async with node.connected() as connection:
+                leg = await first_leg(phone, connection, PRIMARY, operation="CheckEligibility")
+                answer = answer_of(phone, leg.response)
+        async with serving(lab, path, [aaa]) as node, node.connected() as connection:
+            await node.connected_to_aaa()
+            assert (await relay(answer, connection, leg.cookie_field)).status == 511
+
+
+async def test_a_person_can_walk_each_flow_from_the_command_line(
+    whole: Whole, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with whole(offering()) as node:
+        desk = desk_of(node)
+        desk.installs = True
+        for number, flow in enumerate(sorted(FLOWS), 16):
+            url = f"https://localhost:{node.port}"
+            code = await walk(flow, url, str(node.lab.ca), subscriber(number), new_device())
+            assert code.smdp_address == SMDP
+        told = capsys.readouterr().out
+        assert "AcquireTemporaryToken" in told
+        assert "CompanionDeviceServices=SharedNumber,DiffNumber" in told
+        assert "ManageSubscription(3)" in told
 
 
 async def test_without_an_smdp_plus_nothing_is_offered(whole: Whole) -> None:
