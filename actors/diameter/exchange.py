@@ -38,6 +38,10 @@ _ERROR_MESSAGE: Final = d.ERROR_MESSAGE.key
 _FAILED_AVP: Final = d.FAILED_AVP.key
 _REDIRECT: Final = (0, numbers.REDIRECT_INDICATION)
 _AGAIN: Final = messages.APPLICATION_REQUEST | numbers.FLAG_RETRANSMIT
+# The AAA of a conversation is away; our own bounds and its overload are other matters.
+_GONE: Final = frozenset(
+    {NoAnswerReason.NO_PEER, NoAnswerReason.CONNECTION_LOST, NoAnswerReason.TIMEOUT}
+)
 MAX_REDIRECTS: Final = 2  # of one request; redirects that point at each other must end
 
 
@@ -109,7 +113,8 @@ class EapExchange:
 
     def finish(self, reason: NoAnswerReason) -> None:
         """No peer is left. An answer that was held back in hope of a better one is used now."""
-        self._conclude(self._answer or NoAnswer(reason, self._raw))
+        elsewhere = not self.is_first_round and reason in _GONE and self._router.has_another(self)
+        self._conclude(self._answer or NoAnswer(reason, self._raw, elsewhere))
 
     def _conclude(self, outcome: EapOutcome) -> None:
         """Tell the session. Its bug must not cost the AAA's connection."""

@@ -39,6 +39,7 @@ class EapRequest(Struct, gc=False):
         state: State of the previous DEA, verbatim; empty when it had none.
         destination_host: Origin-Host of the first DEA; empty in the first round.
         imei, software_version, calling_station_id: of the device; empty leaves them out.
+        avoided_host: the AAA that left this device's conversation before; not asked again.
     """
 
     profile: EapProfile
@@ -51,6 +52,7 @@ class EapRequest(Struct, gc=False):
     imei: bytes = b""
     software_version: bytes = b""
     calling_station_id: bytes = b""
+    avoided_host: bytes = b""
 
     def __repr__(self) -> str:
         """Without what names a subscriber or a device."""
@@ -117,10 +119,12 @@ class NoAnswer(Struct, gc=False):
 
     Attributes:
         request_raw: the DER as last sent; empty when it never left.
+        elsewhere: the conversation's AAA does not answer, and another one could have a new one.
     """
 
     reason: NoAnswerReason
     request_raw: bytes = b""
+    elsewhere: bool = False
 
     def __repr__(self) -> str:
         """Without the request, which names a subscriber."""

@@ -369,8 +369,12 @@ class DiameterRouter:
             return None  # redirected to hosts that are not there: nobody else is right
         if self._overload and self._must_shed(exchange, now):
             return None
+        tried = exchange.tried
+        if request.avoided_host:
+            avoided = self._routes.peer(request.avoided_host.decode(errors="replace").lower())
+            tried = (*tried, avoided) if avoided is not None else tried
         peer = self._routes.first_round(
-            realm, exchange.tried, now, lambda peer: self._host_accepts(exchange, peer, now)
+            realm, tried, now, lambda peer: self._host_accepts(exchange, peer, now)
         )
         if peer is not None:
             peer.breaker.started()
@@ -401,6 +405,12 @@ class DiameterRouter:
 
     def _loses(self, percentage: float) -> bool:
         return percentage > 0 and self._random.random() * 100 < percentage
+
+    def has_another(self, exchange: EapExchange) -> bool:
+        """Whether a peer that was not asked could begin the conversation anew."""
+        realm, now = exchange.request.destination_realm, self.turn.now()
+        found = self._routes.first_round(realm, exchange.tried, now, lambda _: True)
+        return found is not None and not self._draining
 
     def _why_not(self, exchange: EapExchange, now: float) -> NoAnswerReason:
         """Why nobody could be asked at all."""

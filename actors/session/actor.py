@@ -95,6 +95,8 @@ class SessionActor(Session):
             return Input.AAA_FAILED  # nothing of EAP concerns a session by token
         if isinstance(message, RelayEapAnswer):
             return conversation.input_of_answer(message.answer.packet)
+        if isinstance(message, AaaFailed):
+            return conversation.input_of_silence(message.failure)
         assert isinstance(message, AaaAnswered)
         given = conversation.input_of_dea(message.answer, self.rules.limits)
         if given is Input.SUCCESS_RECEIVED:
@@ -155,7 +157,6 @@ class SessionActor(Session):
 _INPUTS: Final[Mapping[type, Input]] = {
     StartAuthentication: Input.IDENTITY_RECEIVED,
     ServeWithToken: Input.TOKEN_PRESENTED,
-    AaaFailed: Input.AAA_FAILED,
     BssFailed: Input.BSS_FAILED,
     Stored: Input.STORED,
     StoreFailed: Input.STORE_FAILED,

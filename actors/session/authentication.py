@@ -7,7 +7,7 @@ Destination-Host is the Origin-Host of the first answer); RFC 4187 for what a pa
 from functools import lru_cache
 from typing import Final, Self
 
-from actors.diameter.outcomes import EapAnswer, EapProfile, EapRequest
+from actors.diameter.outcomes import EapAnswer, EapProfile, EapRequest, NoAnswer
 from actors.session.cookie import ResumePoint
 from actors.session.transitions import Input
 from config.model import Authentication
@@ -77,6 +77,7 @@ class Conversation:
         "_aaa_host",
         "_aaa_state",
         "_answered",
+        "_avoided_host",
         "_challenges",
         "_eap_id",
         "_identifier",
@@ -127,6 +128,7 @@ class Conversation:
         self._resynchronisations = 0
         self._rounds_for_device = 0
         self._started_again = False
+        self._avoided_host = b""
         self.outstanding = b""
         self.fault = ""
         self.last_event = ""
@@ -211,6 +213,14 @@ class Conversation:
             return Input.REFUSAL_RECEIVED
         return Input.AAA_FAILED
 
+    def input_of_silence(self, failure: NoAnswer) -> Input:
+        """What a DER without an answer is; another AAA does not know this conversation."""
+        return (
+            Input.SESSION_LOST
+            if failure.elsewhere and not self._started_again
+            else Input.AAA_FAILED
+        )
+
     def _input_of_request(self, answer: EapAnswer, limits: Limits) -> Input:
         """Who can answer the EAP request of a DEA 1001."""
         try:
@@ -239,9 +249,14 @@ class Conversation:
         """The EAP-Response/Identity of the first round: the identity exactly as it was sent."""
         return identity_response(FIRST_IDENTIFIER, self._eap_id)
 
-    def begin_again(self) -> bytes:
-        """The first round of a new conversation: the AAA forgot the old one."""
+    def begin_again(self, *, elsewhere: bool) -> bytes:
+        """The first round of a new conversation.
+
+        Args:
+            elsewhere: the AAA is gone; else it is there and forgot the old one.
+        """
         self._started_again = True
+        self._avoided_host = self._aaa_host if elsewhere else b""
         self.session_id += SECOND_CONVERSATION
         self._aaa_host = b""
         self._aaa_state = b""
@@ -292,6 +307,7 @@ class Conversation:
             self._aaa_state,
             self._aaa_host,
             imei_of(request.terminal_id) if self._terminal_information else b"",
+            avoided_host=self._avoided_host,
         )
 
     def authenticated_imsi(self, answer: EapAnswer) -> str | None:

@@ -6,6 +6,7 @@ One function for each action of `transitions.py` that concerns the AAA's and the
 from actors.session import responses
 from actors.session.messages import (
     AaaAnswered,
+    AaaFailed,
     Alarm,
     Answer,
     AnswerWithChallenge,
@@ -51,9 +52,10 @@ def answer_for_device(session: Session, message: AaaAnswered, now: float) -> lis
 
 
 def start_again(session: Session, message: Message, now: float) -> list[Effect]:
-    """The AAA forgot the conversation: one new one."""
+    """The AAA forgot the conversation, or is gone: one new one, perhaps at another AAA."""
     assert session.conversation is not None
-    return [Note("session-lost"), SendDer(session.der(session.conversation.begin_again()))]
+    packet = session.conversation.begin_again(elsewhere=isinstance(message, AaaFailed))
+    return [Note("session-lost"), SendDer(session.der(packet))]
 
 
 def relay_challenge(session: Session, message: AaaAnswered, now: float) -> list[Effect]:

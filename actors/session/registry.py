@@ -48,9 +48,9 @@ class Registry:
     def sizes(self) -> dict[str, int]:
         """How many entries each index has."""
         return {
-            "cookies": len(self._by_cookie),
-            "subscribers": len(self._by_subscriber),
-            "diameter sessions": len(self._by_diameter),
+            "by cookie": len(self._by_cookie),
+            "by subscriber": len(self._by_subscriber),
+            "by diameter session": len(self._by_diameter),
             "devices": len(self._unfinished),
             "addresses": len(self._under_way),
         }

@@ -43,7 +43,7 @@ class Input(_Symbol):
     NOBODY_CAN_ANSWER = auto()  # DEA 1001 with a request that needs keys the node does not hold
     SUCCESS_RECEIVED = auto()  # DEA 2001
     REFUSAL_RECEIVED = auto()  # a final result of the AAA about this subscriber
-    SESSION_LOST = auto()  # DEA 5002: the AAA forgot the conversation
+    SESSION_LOST = auto()  # DEA 5002: the AAA forgot it; or it is gone, and another one is there
     AAA_FAILED = auto()  # every other result, and no answer at all
     SUBSCRIBER_FOREIGN = auto()  # DEA 2001 for a subscriber that no tenant here has
     IDENTITY_UNKNOWN = auto()  # DEA 2001 that does not say whose pseudonym it accepted
@@ -117,7 +117,8 @@ TRANSITIONS: Final[Mapping[tuple[State, Input], tuple[Action, State]]] = {
     # Table 7: 403 for 4001, 5001, 5003; 511 or 503 for everything else.
     (_S.WAITING_FOR_AAA, _I.REFUSAL_RECEIVED): (_A.REFUSE, _S.REFUSED),
     (_S.WAITING_FOR_AAA, _I.AAA_FAILED): (_A.APOLOGISE, _S.REFUSED),
-    # Ours: an AAA that restarted gets one new conversation; the device sees a new challenge.
+    # Ours: an AAA that restarted, or another one, gets one new conversation; the device sees a new
+    # challenge.
     (_S.WAITING_FOR_AAA, _I.SESSION_LOST): (_A.START_AGAIN, _S.WAITING_FOR_AAA),
     (_S.WAITING_FOR_DEVICE, _I.ANSWER_RECEIVED): (_A.ASK_AAA, _S.WAITING_FOR_AAA),
     # Ours: a device that repeats its POST gets the answer to the first one, never a second DER.

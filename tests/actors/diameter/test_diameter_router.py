@@ -446,7 +446,13 @@ async def test_a_continuation_in_flight_is_lost_with_its_aaa(
     (outcome,) = outcomes
     assert isinstance(outcome, NoAnswer)
     assert outcome.reason is NoAnswerReason.CONNECTION_LOST
+    assert outcome.elsewhere
     assert two.requests == []
+    two.crash()
+    await lab.settle()
+    alone = await lab.ask(router, first_round(destination_host=name("aaa1")))
+    assert isinstance(alone, NoAnswer)
+    assert not alone.elsewhere
 
 
 def relayed(host: str) -> Answer:

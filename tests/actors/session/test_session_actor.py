@@ -242,6 +242,17 @@ def test_an_aaa_that_lost_the_session_gets_one_new_conversation() -> None:
     assert bench.only(Answer).response.status == 503
 
 
+def test_a_conversation_whose_aaa_is_gone_begins_again_if_there_is_another() -> None:
+    bench = Bench()
+    bench.tell(RelayEapAnswer(post(ANSWER), challenged(bench)))
+    bench.tell(AaaFailed(NoAnswer(NoAnswerReason.CONNECTION_LOST, elsewhere=True)))
+    der = bench.only(SendDer).request
+    assert der.session_id == b"ecs1;1;1;ecs1-1-2"
+    assert (der.state, der.destination_host, der.avoided_host) == (b"", b"", dea(1001).origin_host)
+    bench.tell(AaaFailed(NoAnswer(NoAnswerReason.TIMEOUT, elsewhere=True)))
+    assert bench.only(Answer).response.status == 503
+
+
 def test_an_identity_round_is_answered_in_the_phones_place() -> None:
     bench = Bench()
     bench.tell(StartAuthentication(get(), FakeExchange()))

@@ -6,6 +6,7 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from protocols.diameter import dictionary as d
 from protocols.diameter import numbers
 from scripts.lab.aaa_behaviour import parse_behaviour as behaviour
 from scripts.lab.aaa_running import HOST, REALM, running_aaa
@@ -182,17 +183,28 @@ async def test_an_aaa_that_cannot_sends_the_request_to_the_other(whole: Whole, r
         assert not second[0].flags & numbers.FLAG_RETRANSMIT
 
 
-async def test_a_conversation_does_not_move_to_an_aaa_that_does_not_know_it(
-    whole: Whole,
+@pytest.mark.parametrize("fault", ["reset", "silent"])
+async def test_a_conversation_whose_aaa_dies_begins_again_at_the_other(
+    whole: Whole, fault: str
 ) -> None:
-    """TS 29.273 §7.1.2: later rounds name the AAA of the first."""
+    """TS 29.273 §7.1.2: later rounds name the AAA of the first; the other one gets a new one."""
     async with whole(FIRST_PREFERRED, aaas=(HOST, SECOND)) as node:
-        second = node.requests_to(node.aaas[1])
-        node.aaas[0].behaviours.set("*", behaviour("reset,round=2"))
-        assert is_excused(await node.phone(1).authenticate())
-        assert second == []
-        # The next attempt finds the one that is left.
-        assert (await node.phone(1).authenticate()).ok
+        first, second = (node.requests_to(one) for one in node.aaas)
+        node.aaas[0].behaviours.set("*", behaviour(f"{fault},round=2"))
+        result = await node.phone(1).authenticate()
+        # The other one's own counter makes the card ask for a resynchronisation, too.
+        assert (result.ok, result.challenges) == (True, 3), result
+        assert not second[0].flags & numbers.FLAG_RETRANSMIT
+        assert d.DESTINATION_HOST not in second[0]
+        assert d.STATE not in second[0]
+        old, new = first[0].octets(d.SESSION_ID), second[0].octets(d.SESSION_ID)
+        assert old
+        assert new
+        assert old != new
+        assert first[1].octets(d.SESSION_ID) == old
+        node.behave("")
+        await node.connected_to_aaa()
+        await node.at_rest()
 
 
 async def test_three_silent_aaas_do_not_take_longer_than_one_exchange_may(whole: Whole) -> None:
