@@ -1,8 +1,9 @@
 """The whole node in one process: the parts, in the order in which they depend on each other.
 
-store -> timers and sessions -> Diameter router -> device listener -> management listener.
+store -> timers and sessions -> eSIM orders, SM-DP+ and the partner listener -> Diameter router ->
+device listener -> management listener.
 SIGHUP reloads the configuration, SIGTERM and SIGINT drain: the listener stops accepting, started
-exchanges finish, the AAA gets DPR, the store closes.
+exchanges finish, orders get so far that they can wait, the AAA gets DPR, the store closes.
 """
 
 import base64
@@ -140,14 +141,17 @@ class Node:
             config.overload, sample_aaa=lambda: sampled(self.router.statistics())
         )
         self.admission.reload(config)
-        place = self._seat.place if self._seat is not None else None
+        seat = self._seat
         self.esim = Esim(
             config,
             self.store,
             end_turn=self.turn.end,
-            process=f"{config.node.name}-{place.number if place is not None else 0}",
-            listens=place is None or place.number == 1,
+            # Nobody else may have it, for the AAA would take them for one.
+            process=self.router.origin.host,
+            listens=seat is None or seat.place.number == 1,
             crashed=_bug,
+            recorder=self.recorder,
+            bound=seat.partner if seat is not None else None,
         )
         self.clerk = Clerk(self.esim.orders, self.turn, crashed=_bug)
         self.sessions = Sessions(
@@ -198,6 +202,7 @@ class Node:
             "admission": self.admission.statistics,
         }.items():
             metrics.watch(part, statistics)
+        self.esim.watch(metrics)
         if self.forwarding is not None:
             metrics.watch("forwarding", self.forwarding.statistics)
         readiness = {
@@ -205,6 +210,7 @@ class Node:
             "devices": lambda: "" if self.listener.ready else "no device is accepted",
             "store": lambda: self.store_watch.problem(self.store),
             "diameter": lambda: "" if self.router.ready else "no AAA peer is open",
+            "orders": self.esim.problem,
         }
         self.view = OwnView(
             metrics=metrics,
@@ -235,15 +241,15 @@ class Node:
         await start("timers", self.timers.run)
         await start("sessions", self._run_sessions)
         await start("operations", self.clerk.run)
-        await self.esim.start(self.supervisor)
         # What was built so far lives as long as the process: the collector need not look at it.
         gc.collect()
         gc.freeze()
         gc.set_threshold(*COLLECT_AT)
 
     async def begin(self) -> list[str]:
-        """Connect to the AAA, accept devices; the addresses where they connect."""
+        """Connect to the AAA, take orders, accept devices; the addresses where they connect."""
         start = self.supervisor.start
+        await self.esim.start(self.supervisor)
         await start("diameter", self.router.run)
         if self.forwarding is not None:
             # Devices wait in the socket's queue meanwhile, or with the predecessor: at once they
@@ -285,6 +291,7 @@ class Node:
         _log.info("draining", seconds=seconds)
         with trio.move_on_after(seconds + self._config.diameter.disconnect_seconds):
             await self.listener.drain(seconds)
+            await self.esim.stop(seconds)
             await self.router.drain()
 
     async def hand_over(self, released: Callable[[], object]) -> None:
@@ -305,6 +312,7 @@ class Node:
         seconds = self._config.node.drain_seconds
         with trio.move_on_after(seconds):
             await _until(lambda: not waiting() and all(one.answered or one.gone for one in begun))
+        await self.esim.stop(seconds)
         await self.router.drain()
         released()
         await self.listener.drain(seconds)

@@ -47,7 +47,9 @@ class Seat:
     Attributes:
         sockets: its own listening sockets, one for each address; the supervisor keeps them open, so
             that whoever takes the worker's place finds the connections that wait in them.
+        partner: the same for [partner], which is the first worker's.
     """
 
     place: Place
     sockets: tuple[socket.socket, ...]
+    partner: socket.socket | None = None

@@ -42,6 +42,7 @@ class Start(msgspec.Struct, tag=True):
     Attributes:
         number, workers, node, folder: see `node.forwarding.place.Place`.
         sockets: descriptors of the listening sockets, in the order of device.listen.
+        partner: that of [partner]; -1: it is not this worker's.
     """
 
     config: Config
@@ -50,6 +51,7 @@ class Start(msgspec.Struct, tag=True):
     node: int
     folder: str
     sockets: list[int]
+    partner: int = -1
 
 
 class Go(msgspec.Struct, tag=True):

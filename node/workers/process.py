@@ -66,7 +66,7 @@ class WorkerProcess:
         self.totals = b""
         self.status: int | None = None
         self._process: trio.Process | None = None
-        self._sockets = start.sockets
+        self._sockets = [*start.sockets, *([start.partner] if start.partner >= 0 else [])]
         ours, self._theirs = socket.socketpair()
         self._channel = Channel(
             trio.SocketStream(trio.socket.from_stdlib_socket(ours)), to_supervisor

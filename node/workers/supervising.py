@@ -98,7 +98,9 @@ class Workers:
         """
         await trio.to_thread.run_sync(self._check)
         device = self._config.device
-        self._sockets = WorkerSockets(device.listen, device.backlog, self._count)
+        self._sockets = WorkerSockets(
+            device.listen, device.backlog, self._count, self._config.partner.listen
+        )
         self._folder = private_folder()
         try:
             async with trio.open_nursery() as nursery:
@@ -150,7 +152,16 @@ class Workers:
     def _start(self, number: int) -> Start:
         """What a new worker is told: always the configuration that was last found good."""
         sockets = [one.fileno() for one in self._sockets.of(number)]
-        return Start(self._config, number, self._count, self._node, str(self._folder), sockets)
+        partner = self._sockets.partner_of(number)
+        return Start(
+            self._config,
+            number,
+            self._count,
+            self._node,
+            str(self._folder),
+            sockets,
+            partner.fileno() if partner is not None else -1,
+        )
 
     def _spawn(self, process: WorkerProcess) -> None:
         self._nursery.start_soon(self._run_process, process)

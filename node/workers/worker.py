@@ -54,7 +54,11 @@ class Worker:
         sockets = tuple(socket.socket(fileno=one) for one in start.sockets)
         for one in sockets:
             one.setblocking(False)  # else `dup` would make them block, also those of other holders
-        self.node = Node(start.config, Path(), set_log, Seat(place, sockets))
+        partner = None
+        if start.partner >= 0:
+            partner = socket.socket(fileno=start.partner)
+            partner.setblocking(False)
+        self.node = Node(start.config, Path(), set_log, Seat(place, sockets, partner))
         self.failed = False
         self._go = trio.Event()
         self._ending = False
