@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from protocols.ts43.applications import APPLICATION_NAMES
+from protocols.ts43.operations import OPERATION_NAMES
 
 OTHER: Final = "other"
 ROWS: Final = 20_000  # of one counter; Prometheus advises against more from one process
@@ -129,6 +130,7 @@ class Counters:
         "_exchanges",
         "_http",
         "_no_answers",
+        "_operations",
         "_sessions",
         "_shed",
         "_tokens",
@@ -172,6 +174,14 @@ class Counters:
         self._eap = Counter("eap_events", "Events of EAP-AKA.", _TENANT, Label("event"))
         self._tokens = Counter(
             "token_events", "What became of tokens presented or issued.", _TENANT, Label("event")
+        )
+        self._operations = Counter(
+            "operations",
+            "Operations of ODSA and of phone numbers, by what the device was told.",
+            _TENANT,
+            Label("app", allowed=APPLICATIONS),
+            Label("operation", allowed=OPERATION_NAMES),
+            Label("result"),
         )
         self._bad_inputs = Counter(
             "bad_inputs",
@@ -227,6 +237,10 @@ class Counters:
         """`issued`, `good`, `expired`, …"""
         self._tokens.add((tenant, event))
 
+    def operation(self, tenant: str, app: str, operation: str, result: str) -> None:
+        """An operation was answered: `SubscriptionResult 2`, `OperationResult 102`, …"""
+        self._operations.add((tenant, app, operation, result))
+
     def bad_input(self, surface: str, cause: str) -> None:
         """Something came that must not: `surface` is `http2`, `ts43`, `diameter`, …"""
         self._bad_inputs.add((surface, cause))
@@ -269,6 +283,7 @@ class Counters:
             self._diameter,
             self._no_answers,
             self._eap,
+            self._operations,
             self._tokens,
             self._bad_inputs,
             self._sessions,

@@ -156,6 +156,28 @@ def why_not(question: Question) -> tuple[str, str]:
     return "", ""
 
 
+# What says most of an answer, in this order.
+_TELLING: Final = (
+    "SubscriptionResult",
+    "PrimaryAppEligibility",
+    "CompanionAppEligibility",
+    "EnterpriseAppEligibility",
+    "ServiceStatus",
+    "PhoneNumberVerification",
+)
+
+
+def result_of(decision: Decision) -> str:
+    """What the device was told, in two words for counters."""
+    parms = dict(decision.application.parms)
+    result = parms.get("OperationResult", "")
+    if result == str(int(OperationResult.SUCCESS)):
+        for name in _TELLING:
+            if name in parms:
+                return f"{name} {parms[name]}"
+    return f"OperationResult {result}"
+
+
 def with_notification(decision: Decision, parms: tuple[tuple[str, str], ...]) -> Decision:
     """The decision with RegisterNotifStatus, which is known last (§2.9.5)."""
     if not parms:

@@ -17,7 +17,7 @@ from actors.counters import Counters
 from actors.diameter.outcomes import EapAnswer, EapOutcome, EapRequest
 from actors.entitlement.decision import Decision
 from actors.odsa.clerk import Clerk
-from actors.odsa.question import Question, Unanswered
+from actors.odsa.question import Question, Unanswered, result_of
 from actors.runtime.timers import TimerWheel
 from actors.session.actor import SessionActor
 from actors.session.cookie import NONCE_OCTETS
@@ -178,6 +178,8 @@ class Interpreter:
         if isinstance(found, Unanswered):
             self._tell(cell, DeskFailed(question, found.cause))
         else:
+            tenant, result = question.tenant.id, result_of(found)
+            self._counters.operation(tenant, question.app, question.operation, result)
             self._tell(cell, DeskAnswered(question, found))
 
     def _keep(self, cell: SessionCell, effect: Keep, now: float) -> None:

@@ -17,6 +17,8 @@ def test_each_kind_of_event_has_its_rows() -> None:
     counters.no_answer("op1", "swm", "timeout")
     counters.eap("op1", "resync")
     counters.token("op1", "expired")
+    counters.operation("op1", "ap2006", "ManageSubscription", "SubscriptionResult 2")
+    counters.operation("op1", "ap2006", "Invented", "OperationResult 101")
     counters.bad_input("http2", "rapid-reset")
     counters.session("crashed")
     counters.shed("op1", "authentication", "overload")
@@ -27,6 +29,10 @@ def test_each_kind_of_event_has_its_rows() -> None:
         "diameter_no_answers": {("op1", "swm", "timeout"): 1},
         "eap_events": {("op1", "resync"): 1},
         "token_events": {("op1", "expired"): 1},
+        "operations": {
+            ("op1", "ap2006", "ManageSubscription", "SubscriptionResult 2"): 1,
+            ("op1", "ap2006", OTHER, "OperationResult 101"): 1,
+        },
         "bad_inputs": {("http2", "rapid-reset"): 1},
         "session_events": {("crashed",): 1},
         "shed": {("op1", "authentication", "overload"): 1},

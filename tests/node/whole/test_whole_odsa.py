@@ -100,6 +100,13 @@ async def test_a_watch_is_paired_from_eligibility_to_service(whole: Whole) -> No
         (order,) = desk.requests
         assert order.imsi == phone.phone.usim.imsi
         assert (order.target_eid, order.device.friendly_name) == (WATCH.eid, "Lab watch")
+        counted = {key[1:]: number for key, number in node.counted("operations").items()}
+        assert counted == {
+            (COMPANION, "CheckEligibility", "CompanionAppEligibility 1"): 1,
+            (COMPANION, "AcquireConfiguration", "OperationResult 1"): 2,
+            (COMPANION, "ManageSubscription", "SubscriptionResult 2"): 1,
+            (COMPANION, "ManageService", "ServiceStatus 1"): 1,
+        }
 
 
 async def test_a_watch_whose_profile_is_delayed_polls(whole: Whole) -> None:
