@@ -34,6 +34,7 @@ from protocols.ts43.result_codes import Outcome, outcome
 
 MULTI_ROUND_AUTH: Final = 1001
 UNKNOWN_SESSION_ID: Final = 5002
+AUTHENTICATION_REJECTED: Final = (0, 4001)
 FIRST_IDENTIFIER: Final = 1  # of the EAP-Response/Identity that no request asked for
 # Challenge, Authentication-Reject, Synchronization-Failure, Client-Error: to a challenge, a phone
 # says nothing else (RFC 4187 §6.3, §9).
@@ -202,6 +203,11 @@ class Conversation:
         if answer.vendor == 0 and answer.code == MULTI_ROUND_AUTH:
             return self._input_of_request(answer, limits)
         failed = answer.eap_payload[:1] == EAP_FAILURE
+        rejected = failed or (answer.vendor, answer.code) == AUTHENTICATION_REJECTED
+        if rejected and self._resumed and not self._started_again:
+            # Ours: the process that is gone may have asked the same, and a challenge is good for
+            # one answer. 403 would stop a device whose answer was right (Q-HTTP-3).
+            return Input.SESSION_LOST
         if outcome_of(answer).success and not failed:
             # Ours: nobody is accepted who was not challenged, whatever the AAA says.
             return Input.SUCCESS_RECEIVED if self._answered else Input.AAA_FAILED

@@ -43,7 +43,7 @@ class Input(_Symbol):
     NOBODY_CAN_ANSWER = auto()  # DEA 1001 with a request that needs keys the node does not hold
     SUCCESS_RECEIVED = auto()  # DEA 2001
     REFUSAL_RECEIVED = auto()  # a final result of the AAA about this subscriber
-    SESSION_LOST = auto()  # DEA 5002: the AAA forgot it; or it is gone, and another one is there
+    SESSION_LOST = auto()  # the AAA does not know the conversation (any more), or is gone
     AAA_FAILED = auto()  # every other result, and no answer at all
     SUBSCRIBER_FOREIGN = auto()  # DEA 2001 for a subscriber that no tenant here has
     IDENTITY_UNKNOWN = auto()  # DEA 2001 that does not say whose pseudonym it accepted

@@ -237,6 +237,22 @@ async def test_an_exchange_goes_on_after_a_restart_from_its_cookie(tmp_path: Pat
         assert after.with_token(token_of(exchange)).answers[0].status == 200
 
 
+async def test_an_answer_that_the_aaa_has_seen_of_a_dead_process_is_challenged_anew(
+    tmp_path: Path,
+) -> None:
+    """A challenge is good for one answer; 403 would stop the device. The second 403 is meant."""
+    async with office(tmp_path / "node.db") as before:
+        before.aaa.outcomes.append(dea(1001, CHALLENGE))
+        cookie = cookie_of(before.authenticate())
+    async with office(tmp_path / "node.db") as after:
+        second = CHALLENGE[:1] + b"\x03" + CHALLENGE[2:]
+        after.aaa.outcomes.extend([dea(4001), dea(1001, second), dea(4001)])
+        assert after.relay(ANSWER, cookie).answers[0].status == 200
+        assert after.aaa.asked[1].session_id != after.aaa.asked[0].session_id
+        answer = ANSWER[:1] + b"\x03" + ANSWER[2:]
+        assert after.relay(answer, cookie).answers[0].status == 403
+
+
 async def test_an_answer_to_a_round_lost_with_another_process_is_511(tmp_path: Path) -> None:
     """The cookie knows the first challenge only; 400 would stop a Samsung phone until reboot."""
     async with office(tmp_path / "node.db") as before:
