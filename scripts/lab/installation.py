@@ -14,6 +14,7 @@ from actors.store.database import open_database
 from actors.store.lab import seed_lab
 from config.load import load
 from node.device.certificates import make_lab_certificates
+from scripts import compiled
 
 TEMPLATE: Final = Path(__file__).parent.parent.parent / "config" / "lab.toml"
 
@@ -63,8 +64,10 @@ class Installation:
 
     @property
     def node_command(self) -> list[str]:
-        """Starts the node."""
-        return [sys.executable, "-m", "node", "serve", "--config", str(self.config)]
+        """Starts the node, with its compiled modules when there are any (`scripts/compile`)."""
+        settings = [f"{name}={value}" for name, value in compiled.environment().items()]
+        prefix = ["env", *settings] if settings else []
+        return [*prefix, sys.executable, "-m", "node", "serve", "--config", str(self.config)]
 
     @property
     def aaa_command(self) -> list[str]:
