@@ -113,5 +113,9 @@ class OrderLegs:
     ) -> None:
         exchange = f"order {order.order_id}"
         for imsi in dict.fromkeys(filter(self._recorder.wants, order.imsis)):
-            event = TraceEvent(self._clock(), exchange, tenant, imsi, leg, direction, payload, peer)
+            # Plain text: events are encoded, which an `Imsi` cannot be.
+            whose = str(imsi)
+            event = TraceEvent(
+                self._clock(), exchange, tenant, whose, leg, direction, payload, peer
+            )
             self._recorder.record(event)

@@ -1,4 +1,4 @@
-"""`python -m scripts.lab`: an AAA server, the node and a phone on this machine, talking for real.
+"""`python -m scripts.lab`: AAA server, SM-DP+, node and a phone on this machine, talking for real.
 
 Each is a process of its own; between them are TLS with HTTP/2 and Diameter over TCP. The ladder on
 standard output is what the node itself recorded. Then the node stays up to be used.
@@ -6,6 +6,7 @@ standard output is what the node itself recorded. Then the node stays up to be u
 
 import contextlib
 import signal
+import socket
 import subprocess
 import time
 import urllib.error
@@ -18,7 +19,7 @@ import click
 import trio
 
 from scripts.lab import ending
-from scripts.lab.installation import Installation
+from scripts.lab.installation import Installation, SmdpPorts
 from scripts.lab.showing import show_exchange
 from scripts.lab.subscribers import DEFAULT_FILE, LabSubscriber
 from scripts.lab.subscribers import load as load_subscribers
@@ -32,6 +33,9 @@ STOP_SECONDS: Final = 15.0
 @click.option("--port", default=8443, show_default=True, help="Where devices connect (HTTPS).")
 @click.option("--aaa-port", default=3868, show_default=True, help="Where the AAA server listens.")
 @click.option("--management-port", default=8081, show_default=True, help="/ready, /metrics, trace.")
+@click.option("--smdp-plus-port", default=8860, show_default=True, help="ES2+ of the SM-DP+.")
+@click.option("--smdp-plus-control-port", default=8861, show_default=True, help="Its commands.")
+@click.option("--partner-port", default=8444, show_default=True, help="Where it reports downloads.")
 @click.option(
     "--data",
     default=Path("var"),
@@ -40,24 +44,39 @@ STOP_SECONDS: Final = 15.0
     help="Folder for the database, the certificates and the configuration of the lab.",
 )
 @click.option("--imsi", default="001010000000001", show_default=True, help="Whose phone asks.")
-def main(once: bool, port: int, aaa_port: int, management_port: int, data: Path, imsi: str) -> None:
-    """Run the whole thing on this machine: AAA server, entitlement node, one phone.
+def main(
+    once: bool,
+    port: int,
+    aaa_port: int,
+    management_port: int,
+    smdp_plus_port: int,
+    smdp_plus_control_port: int,
+    partner_port: int,
+    data: Path,
+    imsi: str,
+) -> None:
+    """Run the whole thing on this machine: AAA server, SM-DP+, entitlement node, one phone.
 
     The phone authenticates with its SIM (EAP-AKA, two Diameter rounds) and gets its VoLTE, VoWiFi,
     SMS over IP and 5G entitlements; the exchange is printed as a ladder. Without --once the node
-    keeps serving until Ctrl-C. SIGTERM and SIGHUP end everything, too.
+    keeps serving until Ctrl-C, and an SM-DP+ carries out the eSIM orders of devices. SIGTERM and
+    SIGHUP end everything, too.
     """
     ending.obey()
     subscriber = next((one for one in load_subscribers() if one.imsi == imsi), None)
     if subscriber is None:
         raise click.UsageError(f"{imsi} is not in {DEFAULT_FILE}")
-    lab = Installation.prepare(data, port, aaa_port, management_port)
+    smdp = None if once else SmdpPorts(smdp_plus_port, smdp_plus_control_port, partner_port)
+    lab = Installation.prepare(data, port, aaa_port, management_port, smdp)
     with contextlib.ExitStack() as stack:
         stack.enter_context(running("AAA server", lab.aaa_command))
+        if smdp is not None:
+            stack.enter_context(running("SM-DP+", lab.smdp_command))
         node = stack.enter_context(running("node", lab.node_command))
         wait_until_ready(lab.management_url, node)
         trio.run(show_unless_told_to_end, lab, subscriber)
-        if not once:
+        if smdp is not None:
+            wait_until_listening(smdp.port)
             click.echo(lab.how_to_reach())
             with contextlib.suppress(KeyboardInterrupt):
                 node.wait()
@@ -123,6 +142,20 @@ def wait_until_ready(management_url: str, node: subprocess.Popen[bytes]) -> None
             last = str(error)
         time.sleep(0.05)
     raise click.ClickException(f"the node is not ready: {last}")
+
+
+def wait_until_listening(port: int) -> None:
+    """Until something accepts connections there.
+
+    Raises:
+        click.ClickException: nothing does in time.
+    """
+    deadline = time.monotonic() + READY_SECONDS
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        time.sleep(0.05)
+    raise click.ClickException(f"nothing listens on port {port}")
 
 
 if __name__ == "__main__":

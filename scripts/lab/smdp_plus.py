@@ -21,6 +21,8 @@ def _words() -> str:
     return "\n".join(f"  {name:20}{row.metadata['text']}" for name, row in WORDS.items())
 
 
+TYPES = ("CONSUMER_5G", "WATCH")
+
 EPILOG = f"""\b
 A behaviour is WHO=word,word=value,...; WHO is an ICCID, an EID, *DIGITS (an ending) or *:
   --behaviour '*=delay=2,function=confirmOrder' --behaviour '*18=silent,times=1'
@@ -59,7 +61,7 @@ all trust ca.pem there.
     "--type",
     "types",
     multiple=True,
-    default=("CONSUMER_5G", "WATCH"),
+    default=TYPES,
     show_default=True,
     help="Profile types of the inventory.",
 )
@@ -109,7 +111,7 @@ def main(
             behaviours.set(who, words)
         except BehaviourError as error:
             raise click.UsageError(str(error)) from None
-    server = SmdpPlusServer(Inventory(_stock(profiles, types)), behaviours, prefix=prefix)
+    server = SmdpPlusServer(Inventory(stock(profiles, types)), behaviours, prefix=prefix)
     notifier = Notifier(operator, str(trusted), credential, DIALECTS[dialect]) if operator else None
     logging.getLogger("hypercorn.error").setLevel(logging.WARNING)
     try:
@@ -128,7 +130,8 @@ def main(
         raise click.ClickException("; ".join(str(error) for error in group.exceptions)) from None
 
 
-def _stock(count: int, types: tuple[str, ...]) -> list[Profile]:
+def stock(count: int, types: tuple[str, ...]) -> list[Profile]:
+    """The inventory: so many profiles of each type."""
     return [
         profile
         for at, kind in enumerate(types)

@@ -14,9 +14,11 @@ from actors.backends.bss_lines import (
 from actors.backends.bss_lines_traced import TracedBssLines
 from actors.trace.order_legs import Concerned, OrderLegs, unseen
 from actors.trace.recorder import Trace, TraceEvent, TraceRecorder
+from node.trace.event_json import event_line
 from protocols.http.message import HttpRequest, HttpResponse
+from protocols.identity import Imsi
 
-OWNER, LINE = "001010000000001", "001010000000900"
+OWNER, LINE = Imsi("001010000000001"), Imsi("001010000000900")
 ICCID, EID = "8949000000000000011", "89049032000001000000000012345678"
 ORDER = Concerned("6924aa", (OWNER, LINE, ""))
 
@@ -123,6 +125,7 @@ async def test_changes_of_lines_are_recorded_without_whole_identities() -> None:
     await traced.check_eligibility("mno", OWNER, "ap2006")
     await traced.check_transfer("mno", OWNER, "ap2009")
     found = await events_of(trace)
+    assert all(map(event_line, found))
     assert [one.direction for one in found] == ["out", "in"] * 4
     assert {one.leg for one in found} == {"bss"}
     texts = [str(one.payload) for one in found]

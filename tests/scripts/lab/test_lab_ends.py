@@ -1,4 +1,4 @@
-"""The lab as a process that is told to end: it takes the AAA and the node along."""
+"""The lab as a process that is told to end: it takes AAA, SM-DP+ and node along."""
 
 import os
 import signal
@@ -17,9 +17,9 @@ SECONDS = 30.0
 
 
 def children(parent: int) -> set[int]:
-    """The AAA and the node that a lab started and that still run."""
+    """The AAA, the SM-DP+ and the node that a lab started and that still run."""
     found = Path(f"/proc/{parent}/task/{parent}/children").read_text()
-    ours = (b"scripts.lab.aaa", b"serve")
+    ours = (b"scripts.lab.aaa", b"scripts.lab.smdp_plus", b"serve")
     return {int(one) for one in found.split() if any(name in command(one) for name in ours)}
 
 
@@ -39,8 +39,8 @@ def alive(number: int) -> bool:
 
 
 def start(folder: Path, *more: str) -> subprocess.Popen[str]:
-    ports = {"--port": free_port(), "--aaa-port": free_port(), "--management-port": free_port()}
-    options = [text for name, port in ports.items() for text in (name, str(port))]
+    names = ("", "aaa-", "management-", "smdp-plus-", "smdp-plus-control-", "partner-")
+    options = [text for name in names for text in (f"--{name}port", str(free_port()))]
     return subprocess.Popen(
         [sys.executable, "-m", "scripts.lab", *options, "--data", str(folder), *more],
         stdout=subprocess.PIPE,
@@ -50,7 +50,9 @@ def start(folder: Path, *more: str) -> subprocess.Popen[str]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_ends_the_node_and_the_aaa_as_well(tmp_path: Path, number: signal.Signals) -> None:
+def test_a_signal_ends_the_node_and_all_its_peers_as_well(
+    tmp_path: Path, number: signal.Signals
+) -> None:
     with start(tmp_path) as lab:
         try:
             assert lab.stdout is not None
@@ -60,7 +62,7 @@ def test_a_signal_ends_the_node_and_the_aaa_as_well(tmp_path: Path, number: sign
                 assert line, said
                 said += line
             started = children(lab.pid)
-            assert len(started) == 2
+            assert len(started) == 3
             lab.send_signal(number)
             rest, _ = lab.communicate(timeout=SECONDS)
             assert lab.returncode == 128 + number
