@@ -380,7 +380,7 @@ class Orders(Section, frozen=True, kw_only=True):
     recovery: str = "reuse"  # the line's own profile again, or "new"
     recovery_after_seconds: int = 600  # a SUBSCRIBE so long after the installation means it is lost
     failed_profile: str = "burn"  # after a failed installation; or "reuse"
-    temporary_token_seconds: int = 600
+    temporary_token_seconds: int = 300
     low_water: int = 10  # profiles left in a pool: alarm
     parallel: int = 32  # orders that a process works on at the same time
     lease_seconds: int = 60  # after a crash other processes take over; more than call-seconds

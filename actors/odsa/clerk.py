@@ -164,8 +164,13 @@ class Clerk:
                 tenant.id, request.temporary_token, app, request.operation, eid
             )
             # Phone numbers are told once for each token; a transfer is asked about again and again.
-            if isinstance(found, TemporaryToken) and request.operation in NUMBER_OPERATIONS:
-                await desk.consume_token(tenant.id, found.token_hash)
+            once = request.operation in NUMBER_OPERATIONS
+            if (
+                once
+                and isinstance(found, TemporaryToken)
+                and not await desk.consume_token(tenant.id, found.token_hash)
+            ):
+                found = TokenRefusal.UNKNOWN
         except StoreUnavailable as error:
             found = Unanswered(f"store {error.reason}")
         except Exception as error:

@@ -427,9 +427,9 @@ class Orders:
         """Whether a temporary token authorises an operation."""
         return await self._tokens.redeem(tenant, token, app, operation, eid)
 
-    async def consume_token(self, tenant: str, token_hash: bytes) -> None:
-        """The device has a token of its own now."""
-        await self._book.consume_token(tenant, token_hash, self._driver.now())
+    async def consume_token(self, tenant: str, token_hash: bytes) -> bool:
+        """The device has a token of its own now, or may use the temporary one once alone."""
+        return await self._book.consume_token(tenant, token_hash, self._driver.now())
 
     async def pools(self, tenant: str) -> list[PoolCount]:
         """How many profiles are where; for gauges and the low-water alarm."""

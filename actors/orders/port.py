@@ -169,8 +169,12 @@ class OrderDesk(Protocol):
         """
         ...
 
-    async def consume_token(self, tenant: str, token_hash: bytes) -> None:
-        """The device has a token of its own now: the temporary one is used up."""
+    async def consume_token(self, tenant: str, token_hash: bytes) -> bool:
+        """The temporary token is used up: the device has one of its own now, or may use it once.
+
+        Returns:
+            Whether it was not before: of two who use it at the same time one alone did.
+        """
         ...
 
 

@@ -121,9 +121,11 @@ class OrderBook:
             tenant, lambda db: temporary_tokens.use(db, tenant, token_hash, eid, now)
         )
 
-    async def consume_token(self, tenant: str, token_hash: bytes, now: int) -> None:
-        """It is used up."""
-        await self._do(tenant, lambda db: temporary_tokens.consume(db, tenant, token_hash, now))
+    async def consume_token(self, tenant: str, token_hash: bytes, now: int) -> bool:
+        """It is used up; whether this was the use that did it."""
+        return await self._do(
+            tenant, lambda db: temporary_tokens.consume(db, tenant, token_hash, now)
+        )
 
     async def _do(self, tenant: str, operation: Callable[[Database], T]) -> T:
         return await transacted(self._transactions, tenant, operation)

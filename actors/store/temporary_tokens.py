@@ -77,10 +77,11 @@ def use(database: Database, tenant: str, token_hash: bytes, eid: str, now: int) 
     return found
 
 
-def consume(database: Database, tenant: str, token_hash: bytes, now: int) -> None:
-    """It is used up."""
-    database.execute(
+def consume(database: Database, tenant: str, token_hash: bytes, now: int) -> bool:
+    """It is used up; whether this was the use that did it."""
+    used = database.execute(
         "UPDATE temporary_tokens SET consumed_at = ? WHERE tenant = ? AND token_hash = ?"
         " AND consumed_at = 0",
         (now, tenant, token_hash),
     )
+    return used.rowcount == 1

@@ -224,7 +224,9 @@ class MemoryDesk:
             return TokenRefusal.UNKNOWN
         return found
 
-    async def consume_token(self, tenant: str, token_hash: bytes) -> None:
+    async def consume_token(self, tenant: str, token_hash: bytes) -> bool:
+        before = len(self.tokens)
         self.tokens = {
             text: token for text, token in self.tokens.items() if token.token_hash != token_hash
         }
+        return len(self.tokens) < before

@@ -262,6 +262,36 @@ async def until(condition: Callable[[], bool]) -> None:
             await trio.sleep(0.02)
 
 
+async def test_of_two_servers_with_one_temporary_token_one_hears_the_number(
+    whole: Whole, tmp_path: Path
+) -> None:
+    """AUTH-35: single use, also at the same moment."""
+    async with vendor_at(tmp_path) as vendor:
+        settings = vendor.settings()
+        settings["tenants"][0]["phone-number"] = {"offered": True, "sim-id": "imsi"}
+        async with whole(settings) as node:
+            phone = OdsaPhone(node.phone(9), "ap2014")
+            issued = await phone.operate(
+                "AcquireTemporaryToken", operation_targets="GetPhoneNumber"
+            )
+            server = {
+                "requestor_id": "191fd7cc-f7cd-4bb4-a5d2-455ae1fb9a19",
+                "temporary_token": issued.one("TemporaryToken"),
+                "app": "ap2014",
+                "operation": "GetPhoneNumber",
+                "entitlement_version": "12.0",
+            }
+            statuses: list[int] = []
+
+            async def ask() -> None:
+                statuses.append((await node.get(server)).status)
+
+            async with trio.open_nursery() as nursery:
+                for _ in range(4):
+                    nursery.start_soon(ask)
+            assert sorted(statuses) == [200, 401, 401, 401]
+
+
 # --- traffic --------------------------------------------------------------------------------------
 
 
