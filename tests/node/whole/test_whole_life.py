@@ -197,9 +197,9 @@ async def test_a_drain_finishes_what_was_begun(lab: LabFolder, tmp_path: Path) -
             await node.until(lambda: peer.statistics().watchdog == "INITIAL")
             assert node.left_over().keys() <= {
                 "sessions",
-                "cookies",
-                "subscribers",
-                "diameter sessions",
+                "by cookie",
+                "by subscriber",
+                "by diameter session",
             }
 
 
