@@ -131,6 +131,8 @@ def configure_logging(
         cache_logger_on_first_use=False,  # a reload may change the level
     )
     logging.basicConfig(handlers=[_FromLogging()], level=level, force=True)
+    # A line for each request, which the SM-DP+ are asked in millions.
+    logging.getLogger("httpx2").setLevel(max(level, logging.WARNING))
     logging.raiseExceptions = False  # never a traceback of the log itself on standard error
     return writer
 
