@@ -8,7 +8,7 @@ for its order here, not in the worker, so that it can leave.
 import secrets
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
@@ -321,7 +321,7 @@ class Orders:
         look = self._book.polled if polls else self._book.search
         found = await look(tenant, wanted)
         told = [one for one in found if not one.is_final or one.ended_at > since]
-        return tuple(view_of(one, self.settings) for one in told)
+        return tuple(view_of(one, self.settings) for one in _of_today(told))
 
     async def seen(
         self, tenant: str, *, iccid: Iccid | None = None, imsi: Imsi | None = None
@@ -455,3 +455,17 @@ class Orders:
 
 def _entry_of(request: OrderRequest, order: Order) -> Entry:
     return Entry(order.created_at, request.kind.value, "accept", order.reason)
+
+
+def _of_today(orders: list[Order]) -> Iterator[Order]:
+    """Without orders that came to nothing whose profile another one has got since.
+
+    Args:
+        orders: newest first.
+    """
+    taken: set[str] = set()
+    for one in orders:
+        if one.iccid and one.iccid in taken and one.is_final:
+            continue
+        taken.add(one.iccid)
+        yield one

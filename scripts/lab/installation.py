@@ -28,7 +28,7 @@ PROFILES: Final = 5_000  # of each type; an order takes one
 TENANT: Final = "mno"
 FIRST_LINE: Final = 1_010_000_500_001  # IMSI of the first profile
 FIRST_NUMBER: Final = 491_750_000_001  # its MSISDN
-INSTALL_SECONDS: Final = 0.5  # from the release until a made-up device has installed it
+INSTALL_SECONDS: Final = 2.0  # from the release until a made-up device has installed it
 
 
 @dataclass(frozen=True, slots=True)
