@@ -4,7 +4,7 @@ import shutil
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
-from itertools import cycle
+from itertools import count
 from pathlib import Path
 from typing import Final
 
@@ -73,13 +73,15 @@ async def _listens(port: int) -> None:
 @asynccontextmanager
 async def own_balancer(ports: Sequence[int]) -> AsyncIterator[int]:
     """Takes the nodes in turn, and the next one when a connection is refused; gives its port."""
-    turns = cycle(ports)
+    turns = count()
 
     async def serve(client: trio.SocketStream) -> None:
         async with client:
-            for _ in ports:
+            turn = next(turns)
+            for at in range(len(ports)):  # of its own turn on: others take theirs meanwhile
                 try:
-                    node = await trio.open_tcp_stream("127.0.0.1", next(turns))
+                    port = ports[(turn + at) % len(ports)]
+                    node = await trio.open_tcp_stream("127.0.0.1", port)
                 except OSError:
                     continue
                 async with node, trio.open_nursery() as nursery:

@@ -41,7 +41,10 @@ async def test_a_killed_database_costs_retries_and_no_token(
             async def come_back() -> None:
                 excused.set()
                 await back.wait()
-                await node.ready()
+                await node.wait(reached)  # /ready was true all the time
+
+            async def reached() -> bool:
+                return await node.count("store_cache_reached_now") == 1
 
             excused, back = trio.Event(), trio.Event()
             async with trio.open_nursery() as nursery:
