@@ -22,6 +22,7 @@ OUTAGE_SECONDS: Final = 1.0  # a shorter one makes no storm
 RAMP_SECONDS: Final = 10.0  # by then the rate has doubled ten times
 PROBES: Final = 5.0  # a second, while it is out: the circuit breakers probe with them
 GREEDY_ROOM: Final = 0.8  # of the room, for tenants with more than their share
+MODEST_ROOM: Final = 1.1  # and for one that has had little of its share
 
 
 class AaaState(Enum):
@@ -129,18 +130,20 @@ class AaaRoom:
         """How long the outage lasts; 0 when there is none."""
         return now - self._out_since if self.state is AaaState.OUT else 0.0
 
-    def takes(self, now: float, *, greedy: bool = False) -> str:
+    def takes(self, now: float, *, greedy: bool = False, modest: bool = False) -> str:
         """Whether a new authentication may ask the AAA; it is counted then.
 
         Args:
             greedy: its tenant has more than its share.
+            modest: its tenant has had little of its share.
 
         Returns:
             Why not; empty when it may.
         """
         if self.state is not AaaState.ABLE and not self._from_bucket(now):
             return "aaa outage" if self.state is AaaState.OUT else "aaa slow start"
-        if self.in_flight >= self._room(greedy=greedy):
+        room = self.limit * MODEST_ROOM if modest else self._room(greedy=greedy)
+        if self.in_flight >= room:
             return "aaa busy"
         self.in_flight += 1
         return ""

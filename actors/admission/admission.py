@@ -88,6 +88,7 @@ class Admission:
             settings.aaa_delay_seconds, settings.aaa_least_in_flight, settings.ramp_start
         )
         self._by_host: dict[str, str] = {}
+        self._told_apart = False  # there are hosts that tell one tenant from the others
         self._severity = 0.0  # of the last refusal
         self._turned_away = 0
 
@@ -101,6 +102,7 @@ class Admission:
             settings.aaa_delay_seconds, settings.aaa_least_in_flight, settings.ramp_start
         )
         self._by_host = _alone_on_hosts(config.tenants)
+        self._told_apart = len(config.tenants) > 1 and any(self._by_host.values())
 
     # --- what the device listener asks ------------------------------------------------------------
 
@@ -129,7 +131,7 @@ class Admission:
     @property
     def wants_host(self) -> bool:
         """Whether it matters which tenant a connection is for."""
-        return bool(self._shares.greedy)
+        return self._pace.limiting and self._told_apart
 
     def connection(self, address: str, host: str, now: float) -> bool:
         """Whether a connection may go on to its handshake.
@@ -142,8 +144,12 @@ class Admission:
             return self._pace.takes(Work.CONNECTION, now) or not self._settings.enabled
         if 0 < self.under_way(address) <= SHARED_ADDRESS:
             return self._pace.takes(Work.STARTED, now)
-        greedy = self._by_host.get(host, "") in self._shares.greedy
-        if self._pace.takes(Work.CONNECTION, now, greedy=greedy):
+        tenant = self._by_host.get(host, "")
+        greedy = tenant in self._shares.greedy
+        modest = bool(tenant) and self._shares.modest(tenant)
+        if self._pace.takes(Work.CONNECTION, now, greedy=greedy, modest=modest):
+            if tenant:
+                self._shares.add(tenant, COST[Work.CONNECTION])
             return True
         self._turned_away += 1
         return False
@@ -162,25 +168,26 @@ class Admission:
         if not self._settings.enabled:
             return ""
         greedy = tenant.id in self._shares.greedy
-        why = self._aaa_refuses(tenant, now, greedy=greedy)
+        modest = not greedy and self._shares.modest(tenant.id)
+        why = self._aaa_refuses(tenant, now, greedy=greedy, modest=modest)
         if why:
             return why
         work = (
             Work.AUTHENTICATION if URGENT.isdisjoint(request.apps) else Work.URGENT_AUTHENTICATION
         )
-        if not self._pace.takes(work, now, greedy=greedy and self._pace.limiting):
+        if not self._pace.takes(work, now, greedy=greedy, modest=modest):
             self._severity = self._pace.refused_share
             return "overload"
         self._shares.add(tenant.id, COST[work])
         return ""
 
-    def _aaa_refuses(self, tenant: Tenant, now: float, *, greedy: bool) -> str:
+    def _aaa_refuses(self, tenant: Tenant, now: float, *, greedy: bool, modest: bool) -> str:
         room = self._aaa
         if self.sample_aaa is None:
             return ""
         if room.wants_sample(now, greedy=greedy):
             room.observe(self.sample_aaa(), now)
-        why = room.takes(now, greedy=greedy)
+        why = room.takes(now, greedy=greedy, modest=modest)
         if why == "aaa outage" and tenant.authentication.alternative:
             return ""  # the session sends it to the other method, which the outage does not touch
         if why:
@@ -193,8 +200,13 @@ class Admission:
         Returns:
             Why not; empty when it may.
         """
-        greedy = self._pace.limiting and tenant.id in self._shares.greedy
-        if self._pace.takes(Work.TOKEN, now, greedy=greedy) or not self._settings.enabled:
+        limiting = self._pace.limiting
+        greedy = limiting and tenant.id in self._shares.greedy
+        modest = limiting and not greedy and self._shares.modest(tenant.id)
+        if (
+            self._pace.takes(Work.TOKEN, now, greedy=greedy, modest=modest)
+            or not self._settings.enabled
+        ):
             self._shares.add(tenant.id, COST[Work.TOKEN])
             return ""
         self._severity = self._pace.refused_share

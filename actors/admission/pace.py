@@ -52,6 +52,8 @@ COST: Final = (0.45, 0.5, 0.5, 0.15, 0.45)
 _MARK: Final = (0.5, 0.3, 0.2, -0.5, -math.inf)
 # The same, for a tenant that has more than its share already.
 _GREEDY_MARK: Final = (0.8, 0.6, 0.5, -0.2, -math.inf)
+# And for one that has had little of it: what the others have begun may not keep it out.
+_MODEST_MARK: Final = (-0.4, -0.5, -0.5, -0.6, -math.inf)
 
 
 class Pace:
@@ -139,11 +141,12 @@ class Pace:
 
     # --- what wants to begin ----------------------------------------------------------------------
 
-    def takes(self, work: Work, now: float, *, greedy: bool = False) -> bool:
+    def takes(self, work: Work, now: float, *, greedy: bool = False, modest: bool = False) -> bool:
         """Whether this may begin now; it is charged then.
 
         Args:
             greedy: its tenant has more than its share.
+            modest: its tenant has had little of its share.
         """
         cost = COST[work]
         if not self.limiting:
@@ -151,10 +154,10 @@ class Pace:
             return True
         self._fill(now)
         bucket = self._bucket
-        blocked = work is Work.CONNECTION and not self._drained and (
+        blocked = work is Work.CONNECTION and not self._drained and not modest and (
             now - self._few_at > BLOCK_INTERVALS * self._interval
         )  # fmt: skip
-        mark = (_GREEDY_MARK if greedy else _MARK)[work]
+        mark = (_MODEST_MARK if modest else _GREEDY_MARK if greedy else _MARK)[work]
         if not blocked:
             if self._level >= mark * bucket:
                 return self._charge(cost)

@@ -121,8 +121,9 @@ def test_the_address_of_a_whole_network_is_no_recommendation() -> None:
 
 def test_connections_for_a_tenant_over_its_share_are_closed_first() -> None:
     bench = Bench()
+    assert not bench.admission.wants_host
     bench.congest(MNO)
-    assert not bench.admission.wants_host  # the only one that wants something
+    assert bench.admission.statistics().greedy_now == 0  # the only one that wants something
     for _ in range(3):
         bench.authentication(MVNO)
     bench.congest(MNO)
@@ -131,6 +132,18 @@ def test_connections_for_a_tenant_over_its_share_are_closed_first() -> None:
     bench.strangers("mno.example")
     assert bench.strangers("mno.example") == 0
     assert bench.strangers("mvno.example") > 0
+
+
+def test_a_tenant_that_asks_seldom_is_not_kept_out_by_a_burst() -> None:
+    """Greed shows only beside others; the first device of a quiet tenant comes in all the same."""
+    bench = Bench()
+    bench.congest(MNO)
+    bench.strangers("mno.example")
+    assert bench.strangers("mno.example") == 0
+    assert bench.admission.connection(ADDRESS, "mvno.example", bench.now)
+    assert bench.authentication(MVNO) == ""
+    # A burst of its own is one like the other: the pace holds for both together.
+    assert bench.strangers("mvno.example") < 30
 
 
 def test_a_host_of_several_tenants_says_nothing() -> None:

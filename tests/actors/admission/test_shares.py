@@ -35,3 +35,18 @@ def test_what_was_is_forgotten() -> None:
         shares.judge()
     assert shares.greedy == frozenset()
     assert worked(shares, 1, b=1.0) == frozenset()
+
+
+def test_who_has_had_little_beside_others_is_modest() -> None:
+    shares = Shares({"c": 9.0})
+    assert not shares.modest("a")
+    worked(shares, a=100.0)
+    assert not shares.modest("a")
+    assert shares.modest("b")
+    worked(shares, a=100.0, b=20.0)
+    assert shares.modest("b")
+    worked(shares, a=100.0, b=40.0)
+    assert not shares.modest("b")
+    assert shares.modest("c")
+    worked(shares, a=10.0, c=60.0)
+    assert not shares.modest("c")
