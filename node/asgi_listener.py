@@ -6,6 +6,7 @@ that its `serve` runs. So connections are accepted here and each is a shell of i
 """
 
 import logging
+import math
 import socket
 from dataclasses import dataclass
 from typing import Any, Final, cast
@@ -25,6 +26,7 @@ _log = structlog.get_logger("listener")
 
 GRACEFUL_SECONDS: Final = 5.0  # for requests under way when the listener ends
 BACKLOG: Final = 128
+FRESH_SECONDS: Final = 1.0  # a new connection's first request is still to come
 
 SslStream = trio.SSLStream[trio.SocketStream]
 Stream = trio.SocketStream | SslStream
@@ -81,6 +83,7 @@ class AsgiListener:
         self._app: AppWrapper = wrap_app(app, 65_536, "asgi")
         self._max_connections = max_connections
         self._statistics = ListenerStatistics()
+        self._accepted_at = -math.inf
         config = hypercorn.config.Config()
         config.keep_alive_timeout = idle_seconds
         config.keep_alive_max_requests = 1_000_000_000  # the default loses requests in flight
@@ -114,11 +117,18 @@ class AsgiListener:
                 await trio.serve_listeners(serve, listeners, handler_nursery=handlers)
             finally:
                 with trio.CancelScope(shield=True):
+                    await self._let_fresh_ones_ask()
                     await context.terminated.set()  # idle connections close
                     await connections.end()
                     with trio.move_on_after(1):
                         await lifespan.wait_for_shutdown()
                     application.cancel()
+
+    async def _let_fresh_ones_ask(self) -> None:
+        """Who has just connected has a request, and would not repeat it."""
+        patience = min(FRESH_SECONDS, self._config.graceful_timeout)
+        if self._statistics.open_connections:
+            await trio.sleep_until(self._accepted_at + patience)
 
     async def _listeners(self) -> list[trio.SocketListener]:
         if self._bound is not None:
@@ -155,6 +165,7 @@ class AsgiListener:
             await trio.aclose_forcefully(accepted)
             return
         counts.open_connections += 1
+        self._accepted_at = trio.current_time()
         stream = self.prepared(accepted)
         try:
             if await self.shake_hands(stream):

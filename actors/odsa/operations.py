@@ -16,6 +16,7 @@ from actors.odsa.question import Question, answer, dismiss, portal, why_not
 from actors.odsa.subscription import before_order, done, in_portal, order_of, told
 from actors.orders.port import Eligible, OrderDesk
 from actors.orders.records import OrderView, Progress
+from actors.orders.transitions import FINAL
 from protocols.identity import Eid, Iccid, Imsi
 from protocols.ts43 import odsa_documents as documents
 from protocols.ts43 import operations as op
@@ -128,7 +129,9 @@ async def unsubscribe(desk: OrderDesk, question: Question, request: OdsaRequest)
     """Type 1: the order that made the line ends it; of another line the business systems know."""
     if in_portal(question, request.kind):
         return portal(question, "unsubscribe")
-    for view in await own_views(desk, question, request):
+    # Those that are over come last: two orders within a second are in no order.
+    views = await own_views(desk, question, request)
+    for view in sorted(views, key=lambda one: one.state in FINAL):
         ended = await desk.unsubscribe(view.tenant, view.order_id, question.budget_seconds)
         if ended is not None:
             return told(question, ended)

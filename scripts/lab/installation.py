@@ -17,8 +17,8 @@ from actors.store.sql import OperatorDatabase, transaction
 from config.load import load
 from node.device.certificates import make_lab_certificates
 from scripts import compiled
-from scripts.lab.smdp_plus import TYPES, stock
-from scripts.lab.smdp_plus import certificates as make_smdp_certificates
+from scripts.lab.smdp_plus_certificates import certificates as make_smdp_certificates
+from scripts.lab.smdp_plus_profiles import TYPES, stock
 
 TEMPLATE: Final = Path(__file__).parent.parent.parent / "config" / "lab.toml"
 ESIM: Final = TEMPLATE.with_name("lab_esim.toml")

@@ -9,10 +9,10 @@ import click
 import trio
 
 from scripts.lab.smdp_plus_behaviour import WORDS, BehaviourError, Behaviours
-from scripts.lab.smdp_plus_certificates import Authority, Credential
+from scripts.lab.smdp_plus_certificates import Credential, certificates
 from scripts.lab.smdp_plus_control import Control
 from scripts.lab.smdp_plus_notifier import DIALECTS, Notifier
-from scripts.lab.smdp_plus_profiles import Inventory, Profile, inventory
+from scripts.lab.smdp_plus_profiles import TYPES, Inventory, stock
 from scripts.lab.smdp_plus_running import RunningSmdpPlus, running_smdp_plus
 from scripts.lab.smdp_plus_server import SmdpPlusServer
 
@@ -20,8 +20,6 @@ from scripts.lab.smdp_plus_server import SmdpPlusServer
 def _words() -> str:
     return "\n".join(f"  {name:20}{row.metadata['text']}" for name, row in WORDS.items())
 
-
-TYPES = ("CONSUMER_5G", "WATCH")
 
 EPILOG = f"""\b
 A behaviour is WHO=word,word=value,...; WHO is an ICCID, an EID, *DIGITS (an ending) or *:
@@ -128,31 +126,6 @@ def main(
         )
     except* OSError as group:
         raise click.ClickException("; ".join(str(error) for error in group.exceptions)) from None
-
-
-def stock(count: int, types: tuple[str, ...]) -> list[Profile]:
-    """The inventory: so many profiles of each type."""
-    return [
-        profile
-        for at, kind in enumerate(types)
-        for profile in inventory(count, kind, first=at * 1_000_000)
-    ]
-
-
-def certificates(folder: Path) -> tuple[Credential, Path]:
-    """Make an authority and what it issues to all sides, when the folder has none.
-
-    Returns:
-        The SM-DP+'s own, and the authority's certificate.
-    """
-    own = Credential(folder / "dp1.pem", folder / "dp1.key")
-    if not (folder / "ca.pem").exists():
-        authority = Authority(folder)
-        local = ("localhost", "127.0.0.1")
-        authority.issue("dp1", hosts=("dp1.lab", *local))
-        authority.issue("operator", hosts=("operator.lab",))
-        authority.issue("partner", hosts=("partner.lab", *local))
-    return own, folder / "ca.pem"
 
 
 async def _serve(

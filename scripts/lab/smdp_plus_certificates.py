@@ -79,6 +79,22 @@ class Authority:
         return made
 
 
+def certificates(folder: Path) -> tuple[Credential, Path]:
+    """Make an authority and what it issues to all sides, when the folder has none.
+
+    Returns:
+        The SM-DP+'s own, and the authority's certificate.
+    """
+    own = Credential(folder / "dp1.pem", folder / "dp1.key")
+    if not (folder / "ca.pem").exists():
+        authority = Authority(folder)
+        local = ("localhost", "127.0.0.1")
+        authority.issue("dp1", hosts=("dp1.lab", *local))
+        authority.issue("operator", hosts=("operator.lab",))
+        authority.issue("partner", hosts=("partner.lab", *local))
+    return own, folder / "ca.pem"
+
+
 def _general(host: str) -> x509.GeneralName:
     try:
         return x509.IPAddress(ipaddress.ip_address(host))

@@ -13,6 +13,8 @@ AVAILABLE, ALLOCATED, LINKED = "Available", "Allocated", "Linked"
 CONFIRMED, RELEASED, DOWNLOADED = "Confirmed", "Released", "Downloaded"
 INSTALLED, ERROR, UNAVAILABLE = "Installed", "Error", "Unavailable"
 
+TYPES: Final = ("CONSUMER_5G", "WATCH")  # of the lab's inventory
+
 RESERVED: Final = (ALLOCATED, LINKED, CONFIRMED)  # ordered, and nobody can download it
 LIVE: Final = (*RESERVED, RELEASED, DOWNLOADED, INSTALLED)
 
@@ -73,6 +75,15 @@ def inventory(
     """Profiles with consecutive, valid ICCIDs of 19 digits: 8949000000 and a number."""
     for number in range(first, first + count):
         yield Profile(luhn(f"8949000000{number:08}"), profile_type, owner)
+
+
+def stock(count: int, types: tuple[str, ...]) -> list[Profile]:
+    """The inventory: so many profiles of each type."""
+    return [
+        profile
+        for at, kind in enumerate(types)
+        for profile in inventory(count, kind, first=at * 1_000_000)
+    ]
 
 
 class Inventory:

@@ -4,6 +4,7 @@ import os
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import httpx2
@@ -148,9 +149,7 @@ async def test_a_worker_that_is_killed_leaves_its_orders_to_the_others(
             confirmed = len(rig.server.books.of("confirmOrder"))
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(
-                    lambda phone=phone, named=named: phone.operate(
-                        "ManageSubscription", operation_type="0", **named
-                    )
+                    partial(phone.operate, "ManageSubscription", operation_type="0", **named)
                 )
                 with trio.fail_after(SECONDS):
                     while len(rig.server.books.of("confirmOrder")) == confirmed:  # noqa: ASYNC110

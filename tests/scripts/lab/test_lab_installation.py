@@ -8,8 +8,7 @@ from actors.store.database import open_database
 from config.load import load
 from node.partner.partners import Partners
 from scripts.lab.installation import FIRST_LINE, PROFILES, Installation, SmdpPorts
-from scripts.lab.smdp_plus import TYPES, stock
-from scripts.lab.smdp_plus_profiles import Inventory
+from scripts.lab.smdp_plus_profiles import TYPES, Inventory, stock
 
 
 async def nobody(_notification: object) -> None:
