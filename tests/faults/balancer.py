@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -36,11 +36,15 @@ backend nodes
 """
 
 
+def balancer(folder: Path, ports: Sequence[int]) -> AbstractAsyncContextManager[int]:
+    """A balancer before these ports of 127.0.0.1, for a block; gives its own port."""
+    found = shutil.which("haproxy", path=SEARCH_PATH)
+    return _own(ports) if found is None else _haproxy(found, folder, ports)
+
+
 @asynccontextmanager
-async def haproxy(folder: Path, ports: Sequence[int]) -> AsyncIterator[int]:
-    """HAProxy in TCP mode before these ports of 127.0.0.1; gives its own port."""
-    program = shutil.which("haproxy", path=SEARCH_PATH)
-    assert program is not None
+async def _haproxy(program: str, folder: Path, ports: Sequence[int]) -> AsyncIterator[int]:
+    """HAProxy in TCP mode."""
     port = free_port()
     servers = "\n".join(
         f"    server node{at} 127.0.0.1:{one} check inter 200ms fall 1 rise 1"
@@ -71,8 +75,8 @@ async def _listens(port: int) -> None:
 
 
 @asynccontextmanager
-async def own_balancer(ports: Sequence[int]) -> AsyncIterator[int]:
-    """Takes the nodes in turn, and the next one when a connection is refused; gives its port."""
+async def _own(ports: Sequence[int]) -> AsyncIterator[int]:
+    """Takes the nodes in turn, and the next one when a connection is refused."""
     turns = count()
 
     async def serve(client: trio.SocketStream) -> None:

@@ -42,7 +42,7 @@ class FaultNode(ServedNode):
         peers = (await self.json("/statistics"))["diameter"]["peers"]
         return sum(peer["state"] == "I_OPEN" for peer in peers)
 
-    async def connected(self, count: int) -> None:
+    async def connected_to(self, count: int) -> None:
         """Until it is connected to so many AAAs."""
 
         async def enough() -> bool:
@@ -93,7 +93,7 @@ async def fault_node(
         nursery.start_soon(node.read_log)
         try:
             await node.until("serving")
-            await node.connected(len(aaas))
+            await node.connected_to(len(aaas))
             yield node
         finally:
             if process.returncode is None:

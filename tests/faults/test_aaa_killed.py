@@ -94,7 +94,7 @@ async def test_one_of_two_aaas_that_dies_costs_no_more_than_one_round(
             else:
                 first.go_on()
                 await first.tell("clear")
-            await node.connected(2)
+            await node.connected_to(2)
         await at_rest(node)
 
 
@@ -108,11 +108,11 @@ async def test_the_only_aaa_that_dies_costs_the_rounds_that_it_was_away(
 
         async def come_back() -> None:
             await aaa.start()
-            await node.connected(1)
+            await node.connected_to(1)
 
         async def die() -> None:
             await aaa.kill()
-            await node.connected(0)
+            await node.connected_to(0)
             assert (await early.ask_with_token()).statuses == [200]
 
         async def die_and_come_back() -> None:

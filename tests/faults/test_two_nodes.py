@@ -11,13 +11,12 @@ import trio
 from scripts.lab.aaa_running import HOST, REALM
 from scripts.lab.phone import Target
 from tests.faults.aaa_process import aaa_process
-from tests.faults.balancer import haproxy, own_balancer
+from tests.faults.balancer import balancer
 from tests.faults.database import LabDatabase, lab_database
 from tests.faults.devices import Device, Visit
 from tests.faults.fault_node import FaultNode, fault_node
 from tests.faults.report import Report
 from tests.faults.rest import at_rest
-from tests.interop.programs import needs
 from tests.node.whole.lab_folder import LabFolder, subscriber
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
@@ -44,7 +43,7 @@ class TwoNodes:
 
 
 @asynccontextmanager
-async def two_nodes(lab: LabFolder, folder: Path, balancer: str) -> AsyncIterator[TwoNodes]:
+async def two_nodes(lab: LabFolder, folder: Path) -> AsyncIterator[TwoNodes]:
     """Both nodes ready, one AAA, one database."""
     async with AsyncExitStack() as stack:
         database = stack.enter_context(lab_database(lab, folder))
@@ -64,19 +63,15 @@ async def two_nodes(lab: LabFolder, folder: Path, balancer: str) -> AsyncIterato
         await start("ecs2")
         await aaa.behave("delay=0.05")
         ports = [one.port for one in nodes]
-        before = haproxy(folder, ports) if balancer == "haproxy" else own_balancer(ports)
-        port = await stack.enter_async_context(before)
+        port = await stack.enter_async_context(balancer(folder, ports))
         yield TwoNodes(nodes, database, lab, port)
 
 
-@pytest.mark.parametrize("balancer", ["haproxy", "own"])
 async def test_a_node_killed_in_the_middle_costs_its_devices_at_most_one_round(
-    lab: LabFolder, tmp_path: Path, report: Report, balancer: str
+    lab: LabFolder, tmp_path: Path, report: Report
 ) -> None:
     """Every device finishes: the other node goes on from the cookie; all tokens are good there."""
-    if balancer == "haproxy":
-        needs("haproxy")
-    async with two_nodes(lab, tmp_path, balancer) as both:
+    async with two_nodes(lab, tmp_path) as both:
         doomed, other = both.nodes
         early = both.device(DEVICES + 1)
         assert (await early.authenticate()).extra_rounds == 0
@@ -96,7 +91,7 @@ async def test_a_node_killed_in_the_middle_costs_its_devices_at_most_one_round(
 
             await doomed.wait(some_finished)
             doomed.process.kill()
-        report.add(f"one of two nodes, {balancer}", *visits)
+        report.add("one of two nodes", *visits)
         assert len(visits) == DEVICES
         assert {status for one in visits for status in one.statuses} == {200}
         assert max(one.extra_rounds for one in visits) <= 1
