@@ -10,7 +10,9 @@ import trio
 
 from config.load import ConfigError, load
 from node.cli_data import check_config, plans, subscribers, tenants, tokens
+from node.cli_inventory import inventory
 from node.cli_migrate import database_commands
+from node.cli_orders import orders
 from node.cli_trace import explain, trace
 from node.failures import reasons
 from node.logs import configure_logging, get_logger
@@ -120,5 +122,7 @@ for command in (
     trace,
     explain,
     database_commands,
+    inventory,
+    orders,
 ):
     main.add_command(command)

@@ -107,6 +107,8 @@ def _refused(
     if refused.status_class is StatusClass.TRANSIENT:
         return replace(blank, given=Input.CALL_NOT_EXECUTED)
     doubt = order.call.doubt or refused.after_doubt
+    if doubt:
+        blank = replace(blank, assumed=True)
     match function:
         case Function.DOWNLOAD_ORDER:
             return _download_refused(refused, order, blank, doubt)
@@ -190,6 +192,9 @@ def _too_late(order: Order, blank: Event) -> Event:
     """CancelOrder: the profile was downloaded."""
     if order.cancel_as == "unavailable" and order.downloaded_at and not order.installed_at:
         # Known, and given up: it can be neither cancelled nor used again.
+        return replace(blank, given=Input.PROFILE_CANCELLED)
+    if order.reuse and not order.released_at:
+        # In its life before: this order holds nothing.
         return replace(blank, given=Input.PROFILE_CANCELLED)
     if not (order.line_touched or order.reuse):
         return replace(blank, given=Input.CALL_UNCLEAR)

@@ -53,7 +53,13 @@ _log = structlog.get_logger("orders")
 SEND: Final = "send"  # the action of the step that writes a call down
 CALLS_AT_ONCE: Final = 8  # at one SM-DP+, unless its configuration says otherwise
 
+MOST_STEPS: Final = 200  # without a pause; a new line takes ten
+
 Key = tuple[str, str]  # tenant and SM-DP+
+
+
+class NoProgress(Exception):
+    """An order goes round in a circle."""
 
 
 def patience_of(settings: Settings) -> Patience:
@@ -130,9 +136,10 @@ class Driver:
 
         Raises:
             StoreUnavailable: it stands where it was kept last.
+            NoProgress: a bug; going on would ask others the same for ever.
         """
         order: Order | None = None
-        while True:
+        for _ in range(MOST_STEPS):
             if order is None or order.lease_until - self.now() < self.settings.call_seconds:
                 now = self.now()
                 until = now + self.settings.lease_seconds
@@ -144,6 +151,7 @@ class Driver:
                 return
             lease = order.lease_until
             order = replace(await self._carry_out(order, work), lease_until=lease)
+        raise NoProgress(f"{MOST_STEPS} steps at once")
 
     async def apply(self, order: Order, event: Event, digest: str = "") -> Order:
         """Decide and keep; decided anew when another step came first.
@@ -401,7 +409,9 @@ class Driver:
             for other in await self.book.search(order.tenant, Filter(imsi=line, states=states)):
                 if other.new_imsi == line and other.order_id != order.order_id:
                     reason = f"superseded: by {order.order_id}"
-                    await self.apply(other, self.event(Input.SUPERSEDED, reason=reason))
+                    same = other.iccid == order.iccid
+                    event = self.event(Input.SUPERSEDED, reason=reason, reuse=same)
+                    await self.apply(other, event)
         return await self.apply(order, self.event(Input.NOTHING_LEFT))
 
 

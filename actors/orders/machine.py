@@ -61,7 +61,8 @@ class Event:
         jitter: in [0, 1): spreads repetitions.
         reason: for people; one word, then details; no identities.
         retry_after: seconds that the other side asked for.
-        assumed: concluded from a refusal in doubt.
+        assumed: concluded from a refusal in doubt; of a refusal: an earlier attempt may have been
+            carried out.
         quarantine: the profile must not be used again before people have looked.
         reuse: the profile is the line's own.
         leak: a profile may be reserved that nobody knows.
@@ -325,7 +326,8 @@ def finish(order: Order, event: Event, _: Patience) -> Changed:
 
 
 def quarantine(order: Order, event: Event, patience: Patience) -> Changed:
-    return _without_profile(replace(order, reason=event.reason)), StockState.QUARANTINED
+    aside = StockState.DELETED if order.reuse else StockState.QUARANTINED
+    return _without_profile(replace(order, reason=event.reason)), aside
 
 
 def drop_type(order: Order, event: Event, patience: Patience) -> Changed:
@@ -429,7 +431,8 @@ def _undo(order: Order, aim: State, event: Event) -> Order:
     if State.COMPENSATING in (order.state, order.resumes):
         return replace(order, aim=aim, resumes=None, reason=event.reason or order.reason)
     call, reached = order.call, order.reached
-    maybe = call.doubt or call.state is CallState.SENDING
+    answered = event.given is Input.CALL_REFUSED
+    maybe = event.assumed if answered else call.doubt or call.state is CallState.SENDING
     if maybe and call.function is Function.DOWNLOAD_ORDER:
         reached = max(reached, State.RESERVED, key=RANK.__getitem__)
     if maybe and call.function is Function.CONFIRM_ORDER:
@@ -453,7 +456,7 @@ def _undo(order: Order, aim: State, event: Event) -> Order:
 def undo_profile(order: Order, event: Event, _: Patience) -> Changed:
     """The SM-DP+ holds nothing for us any more; the rank says so."""
     stock = _given_back(order)
-    if order.cancel_as == "quarantined":
+    if order.cancel_as == "quarantined" and not order.reuse:
         stock = StockState.QUARANTINED
     elif order.cancel_as == "unavailable":
         stock = StockState.BURNT
@@ -494,8 +497,8 @@ def close(order: Order, event: Event, _: Patience) -> Changed:
 
 def close_burnt(order: Order, event: Event, _: Patience) -> Changed:
     kept = replace(order, call=NO_CALL, reason=event.reason or event.given.value.replace(" ", "-"))
-    keeps = order.reuse and event.given is Input.SUPERSEDED
-    return kept, StockState.BURNT if order.iccid and not keeps else None
+    # Who takes the line over may have taken its profile, too.
+    return kept, StockState.BURNT if order.iccid and not event.reuse else None
 
 
 def ask_people(order: Order, event: Event, _: Patience) -> Changed:

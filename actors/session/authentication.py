@@ -92,6 +92,7 @@ class Conversation:
         "_terminal_information",
         "_type",
         "_user_name",
+        "_was_asked",
         "fault",
         "last_event",
         "out_of_order",
@@ -129,6 +130,7 @@ class Conversation:
         self._resynchronisations = 0
         self._rounds_for_device = 0
         self._started_again = False
+        self._was_asked = False  # and answered, in the conversation of now
         self._avoided_host = b""
         self.outstanding = b""
         self.fault = ""
@@ -187,7 +189,7 @@ class Conversation:
             self.fault = str(error)
             return Input.ANSWER_MALFORMED
         if response.identifier != self._identifier:
-            if self._resumed and not self._answered:
+            if self._resumed and not (self._answered or self._started_again):
                 return Input.ANSWER_OF_LOST_ROUND
             self.fault = "the EAP identifier is not the outstanding request's"
             return Input.ANSWER_MALFORMED
@@ -210,7 +212,7 @@ class Conversation:
             return Input.SESSION_LOST
         if outcome_of(answer).success and not failed:
             # Ours: nobody is accepted who was not challenged, whatever the AAA says.
-            return Input.SUCCESS_RECEIVED if self._answered else Input.AAA_FAILED
+            return Input.SUCCESS_RECEIVED if self._was_asked else Input.AAA_FAILED
         if failed and (outcome_of(answer).success or not answer.code):
             return Input.REFUSAL_RECEIVED  # the EAP packet says what the result does not
         if answer.vendor == 0 and answer.code == UNKNOWN_SESSION_ID and not self._started_again:
@@ -262,6 +264,7 @@ class Conversation:
             elsewhere: the AAA is gone; else it is there and forgot the old one.
         """
         self._started_again = True
+        self._was_asked = False
         self._avoided_host = self._aaa_host if elsewhere else b""
         self.session_id += SECOND_CONVERSATION
         self._aaa_host = b""
@@ -271,10 +274,16 @@ class Conversation:
     def take_answer(self, packet: bytes) -> bytes:
         """The device's answer on its way to the AAA, untouched."""
         self._answered = packet
+        self._was_asked = True
         if self.last_event == "resync":
             self._resynchronisations += 1
         self.outstanding = b""
         return packet
+
+    def take_lost_answer(self, packet: bytes) -> bytes:
+        """The device's answer to a round that is lost; what to begin a new conversation with."""
+        self._answered = packet
+        return self.begin_again(elsewhere=False)
 
     def take_challenge(self, answer: EapAnswer) -> bytes:
         """The AAA's challenge on its way to the device, untouched."""

@@ -108,9 +108,18 @@ def reject_answer(session: Session, message: RelayEapAnswer, now: float) -> list
 
 
 def authenticate_again(session: Session, message: RelayEapAnswer, now: float) -> list[Effect]:
-    """The round that it answers was lost with another process: from the start, by 511."""
-    response = authenticate("this round was lost; authenticate again")
-    return [Note("lost-round"), Answer(message.exchange, response, "lost round")]
+    """The round that it answers was lost with another process: a new conversation, once."""
+    conversation = session.conversation
+    assert conversation is not None
+    assert session.request is not None
+    session.exchange = message.exchange
+    responses.take_form(session.request, message.answer)
+    packet = conversation.take_lost_answer(message.answer.packet)
+    return [
+        Note("lost-round"),
+        SendDer(session.der(packet)),
+        *session.wake(now + session.rules.limits.answer_seconds),
+    ]
 
 
 def join_waiting_answer(session: Session, message: RelayEapAnswer, now: float) -> list[Effect]:

@@ -59,8 +59,8 @@ class Device:
 
     Attributes:
         phone: its card and its token.
-        at: what to do at a moment of the visit, once: `connected`, `challenged`, `delivered`. After
-            `delivered` the device has lost the answer and asks again.
+        at: what to do at a moment of the visit, once: `connected`, `challenged`, `challenged
+            again`, `delivered`. After the last one the device has lost the answer and asks again.
         pause: what it does when it was told to come back later.
     """
 
@@ -111,7 +111,9 @@ class Device:
         while is_challenge(AOSP, response):
             packet = self._answer(response)
             response = await self._request(b"POST", b"/", cookie, relay_body(packet))
-            if response.status == 200 and "delivered" in self.at:
+            if is_challenge(AOSP, response):
+                await self._reach("challenged again")
+            elif response.status == 200 and "delivered" in self.at:
                 await self._reach("delivered")
                 self._visit.statuses.pop()
                 self._visit.lost += 1

@@ -158,6 +158,23 @@ STEPS: dict[Step, tuple[int, int]] = {
 }
 
 
+async def test_a_worker_killed_after_a_resynchronisation_costs_one_round(
+    lab: LabFolder, tmp_path: Path, report: Report
+) -> None:
+    """The cookie knows the first challenge, not the second: the device gets a third one."""
+    async with workers_node(lab, tmp_path, WORKERS, CHANGES) as node:
+        it = Killed(node, 1, tmp_path / "node.db")
+        it.device.phone.usim.lose_synchronisation()
+        it.device.at["challenged again"] = it.kill_owner
+        visit = await it.device.authenticate()
+        report.add("resynchronised", visit)
+        assert (set(visit.statuses), visit.resynchronisations) == ({200}, 1), visit
+        assert (visit.lost, visit.extra_rounds) == (1, 1), visit
+        await node.until("worker serves", WORKERS + 1)
+        await node.all_ready()
+        await at_rest(node)
+
+
 async def test_a_worker_killed_at_any_step_costs_no_more_than_one_round(
     lab: LabFolder, tmp_path: Path, report: Report
 ) -> None:

@@ -234,7 +234,12 @@ class Rig:
     def __init__(self, path: Path, books: Inventory | None = None) -> None:
         self.path = path
         self.books = books or Inventory(inventory(12))
-        self.settings = Settings(look_seconds=0.5, first_retry_seconds=1)
+        self.settings = Settings(
+            look_seconds=0.5,
+            download_seconds=2_000,
+            install_seconds=1_000,
+            recovery_after_seconds=60,
+        )
         self.capabilities = Capabilities()
         self.smdp_types: tuple[str, ...] = ()
         self.more: dict[str, Inventory] = {}
@@ -325,7 +330,7 @@ class Rig:
     def stock_of(self, state: str) -> list[str]:
         return [iccid for iccid, found in self.stock_states().items() if found == state]
 
-    async def until(self, condition: Callable[[], bool], seconds: float = 100_000) -> None:
+    async def until(self, condition: Callable[[], bool], seconds: float = 1_000) -> None:
         with trio.fail_after(seconds):
             while not condition():  # noqa: ASYNC110 - the order tells nobody
                 await trio.sleep(0.25)
@@ -359,7 +364,7 @@ class Rig:
 
 def imsi_of(iccid: str) -> str:
     """The card's own IMSI."""
-    return f"00101{iccid[8:18]}"
+    return f"00102{iccid[8:18]}"
 
 
 def put_subscriber(

@@ -17,7 +17,7 @@ async def rig(tmp_path: Path, autojump_clock: MockClock) -> Rig:
     return Rig(tmp_path / "node.db")
 
 
-async def test_a_watch_gets_its_profile_in_one_request(rig: Rig) -> None:
+async def test_a_watch_gets_its_profile_in_one_request(rig: Rig, autojump_clock: MockClock) -> None:
     """FLOW-01: the exact order of the calls."""
     async with rig.running() as orders:
         view = await orders.request(watch(), 8.0)
@@ -35,7 +35,9 @@ async def test_a_watch_gets_its_profile_in_one_request(rig: Rig) -> None:
     assert rig.stock_of("released") == [view.iccid]
 
 
-async def test_the_line_is_active_once_the_profile_is_installed(rig: Rig) -> None:
+async def test_the_line_is_active_once_the_profile_is_installed(
+    rig: Rig, autojump_clock: MockClock
+) -> None:
     async with rig.running() as orders:
         view = await orders.request(watch(), 8.0)
         await rig.notify(view.iccid, ProfileEvent.DOWNLOADED)
@@ -47,7 +49,9 @@ async def test_the_line_is_active_once_the_profile_is_installed(rig: Rig) -> Non
     assert rig.stock_of("installed") == [view.iccid]
 
 
-async def test_the_old_line_works_until_the_new_profile_is_installed(rig: Rig) -> None:
+async def test_the_old_line_works_until_the_new_profile_is_installed(
+    rig: Rig, autojump_clock: MockClock
+) -> None:
     """FLOW-12"""
     async with rig.running() as orders:
         view = await orders.request(transfer(), 8.0)

@@ -253,7 +253,9 @@ async def test_an_answer_that_the_aaa_has_seen_of_a_dead_process_is_challenged_a
         assert after.relay(answer, cookie).answers[0].status == 403
 
 
-async def test_an_answer_to_a_round_lost_with_another_process_is_511(tmp_path: Path) -> None:
+async def test_an_answer_to_a_round_lost_with_another_process_is_challenged_anew(
+    tmp_path: Path,
+) -> None:
     """The cookie knows the first challenge only; 400 would stop a Samsung phone until reboot."""
     async with office(tmp_path / "node.db") as before:
         second = CHALLENGE[:1] + b"\x03" + CHALLENGE[2:]
@@ -261,9 +263,27 @@ async def test_an_answer_to_a_round_lost_with_another_process_is_511(tmp_path: P
         cookie = cookie_of(before.authenticate())
         before.relay(RESYNC, cookie)
     async with office(tmp_path / "node.db") as after:
+        third = CHALLENGE[:1] + b"\x07" + CHALLENGE[2:]
+        after.aaa.outcomes.extend([dea(1001, third), dea(2001)])
         exchange = after.relay(ANSWER[:1] + b"\x03" + ANSWER[2:], cookie)
-        assert exchange.answers[0].status == 511
-        assert after.aaa.asked == []
+        assert b"eap-relay-packet" in exchange.answers[0].body
+        assert after.aaa.asked[0].session_id != before.aaa.asked[0].session_id
+        assert after.aaa.asked[0].destination_host == b""
+        final = after.relay(ANSWER[:1] + b"\x07" + ANSWER[2:], cookie)
+        await until(lambda: final.answers)
+        assert token_of(final)
+
+
+async def test_an_aaa_that_accepts_without_a_challenge_after_a_lost_round_is_not_believed(
+    tmp_path: Path,
+) -> None:
+    async with office(tmp_path / "node.db") as before:
+        before.aaa.outcomes.append(dea(1001, CHALLENGE))
+        cookie = cookie_of(before.authenticate())
+    async with office(tmp_path / "node.db") as after:
+        after.aaa.outcomes.append(dea(2001))
+        exchange = after.relay(ANSWER[:1] + b"\x03" + ANSWER[2:], cookie)
+        assert exchange.answers[0].status == 503
 
 
 async def test_a_resumed_session_that_is_not_finished_is_reaped(
