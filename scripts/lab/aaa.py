@@ -20,12 +20,12 @@ from scripts.lab import subscribers
 from scripts.lab.aaa_behaviour import (
     SUFFIXES,
     WORDS,
-    BehaviourError,
     Behaviours,
     parse_assignments,
 )
 from scripts.lab.aaa_control import Control
 from scripts.lab.aaa_running import HOST, REALM, RunningAaa, running_aaa
+from scripts.lab.behaviour_words import BehaviourError
 from scripts.lab.home_network import HomeNetwork
 from scripts.lab.hostapd import HostapdMissing
 

@@ -4,17 +4,13 @@ A behaviour is written as words with commas between them: `delay=0.5,result=5012
 for an IMSI, or for every IMSI that ends with some digits (`*07`), or for everybody (`*`).
 """
 
-import dataclasses
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Final
 
 from protocols.eap import numbers as n
 from protocols.eap.aka_server import ServerOptions
-
-
-def _described(default: Any, text: str) -> Any:  # noqa: ANN401 (a dataclass field of any type)
-    return field(default=default, metadata={"text": text})
+from scripts.lab.behaviour_words import BehaviourError, described, read_words, words_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,43 +18,43 @@ class Behaviour:
     """One subscriber's treatment. The default is an AAA that phones over TS.43 like."""
 
     # What it answers, and whether.
-    result: str = _described("", "Result-Code instead of the right one, CODE or CODE/VENDOR")
-    unknown: bool = _described(False, "not a subscriber: Experimental-Result 5001")
-    round: int = _described(0, "the DER that `result`, `silent`, `reset` ... hit; 0: every one")
-    delay: float = _described(0.0, "seconds before each answer")
-    silent: bool = _described(False, "never answer")
-    reset: bool = _described(False, "reset the connection instead of answering")
-    disconnect: bool = _described(False, "send DPR (REBOOTING) after answering")
-    forget: bool = _described(False, "lose the conversation after the first answer: 5002")
-    error_message: str = _described("", "Error-Message of every answer")
+    result: str = described("", "Result-Code instead of the right one, CODE or CODE/VENDOR")
+    unknown: bool = described(False, "not a subscriber: Experimental-Result 5001")
+    round: int = described(0, "the DER that `result`, `silent`, `reset` ... hit; 0: every one")
+    delay: float = described(0.0, "seconds before each answer")
+    silent: bool = described(False, "never answer")
+    reset: bool = described(False, "reset the connection instead of answering")
+    disconnect: bool = described(False, "send DPR (REBOOTING) after answering")
+    forget: bool = described(False, "lose the conversation after the first answer: 5002")
+    error_message: str = described("", "Error-Message of every answer")
     # EAP.
-    prime: bool = _described(False, "EAP-AKA', which no phone can do")
-    eap_identity: bool = _described(False, "an EAP-Request/Identity round first")
-    aka_identity: bool = _described(False, "an AKA-Identity round (AT_ANY_ID_REQ) first")
-    permanent_identity: bool = _described(False, "an AKA-Identity round (AT_PERMANENT_ID_REQ)")
-    notify_failure: bool = _described(False, "AKA-Notification before a failure")
-    result_indication: bool = _described(False, "AT_RESULT_IND")
-    checkcode: bool = _described(False, "AT_CHECKCODE")
-    bidding: bool = _described(False, "AT_BIDDING")
-    pseudonym: bool = _described(False, "an encrypted AT_NEXT_PSEUDONYM")
-    mac_first: bool = _described(False, "AT_MAC before AT_RAND, which Samsung cannot read")
-    reauthentication: bool = _described(False, "AKA-Reauthentication instead of a challenge")
-    stale: int = _described(0, "first challenges that the card finds stale (resynchronisation)")
-    forged: bool = _described(False, "AUTN of another network: phones go silent")
+    prime: bool = described(False, "EAP-AKA', which no phone can do")
+    eap_identity: bool = described(False, "an EAP-Request/Identity round first")
+    aka_identity: bool = described(False, "an AKA-Identity round (AT_ANY_ID_REQ) first")
+    permanent_identity: bool = described(False, "an AKA-Identity round (AT_PERMANENT_ID_REQ)")
+    notify_failure: bool = described(False, "AKA-Notification before a failure")
+    result_indication: bool = described(False, "AT_RESULT_IND")
+    checkcode: bool = described(False, "AT_CHECKCODE")
+    bidding: bool = described(False, "AT_BIDDING")
+    pseudonym: bool = described(False, "an encrypted AT_NEXT_PSEUDONYM")
+    mac_first: bool = described(False, "AT_MAC before AT_RAND, which Samsung cannot read")
+    reauthentication: bool = described(False, "AKA-Reauthentication instead of a challenge")
+    stale: int = described(0, "first challenges that the card finds stale (resynchronisation)")
+    forged: bool = described(False, "AUTN of another network: phones go silent")
     # AVPs.
-    no_state: bool = _described(False, "no State AVP in 1001")
-    no_msk: bool = _described(False, "no EAP-Master-Session-Key in 2001")
-    no_permanent: bool = _described(False, "no Mobile-Node-Identifier in 2001")
-    no_msisdn: bool = _described(False, "no Subscription-Id in 2001")
-    stateless: bool = _described(False, "Auth-Session-State NO_STATE_MAINTAINED: no STR")
-    multi_round_time_out: int = _described(0, "Multi-Round-Time-Out of 1001, seconds")
-    session_timeout: int = _described(0, "Session-Timeout of 2001, seconds")
+    no_state: bool = described(False, "no State AVP in 1001")
+    no_msk: bool = described(False, "no EAP-Master-Session-Key in 2001")
+    no_permanent: bool = described(False, "no Mobile-Node-Identifier in 2001")
+    no_msisdn: bool = described(False, "no Subscription-Id in 2001")
+    stateless: bool = described(False, "Auth-Session-State NO_STATE_MAINTAINED: no STR")
+    multi_round_time_out: int = described(0, "Multi-Round-Time-Out of 1001, seconds")
+    session_timeout: int = described(0, "Session-Timeout of 2001, seconds")
     # What it does by itself.
-    rar: float = _described(0.0, "seconds after success: Re-Auth-Request")
-    asr: float = _described(0.0, "seconds after success: Abort-Session-Request")
-    overload: int = _described(0, "OC-OLR in every answer: reduction in percent")
-    overload_seconds: int = _described(30, "validity of the OC-OLR")
-    overload_realm: bool = _described(False, "the OC-OLR is about the realm, not this host")
+    rar: float = described(0.0, "seconds after success: Re-Auth-Request")
+    asr: float = described(0.0, "seconds after success: Abort-Session-Request")
+    overload: int = described(0, "OC-OLR in every answer: reduction in percent")
+    overload_seconds: int = described(30, "validity of the OC-OLR")
+    overload_realm: bool = described(False, "the OC-OLR is about the realm, not this host")
 
     @property
     def code(self) -> tuple[int, int]:
@@ -90,9 +86,7 @@ class Behaviour:
 
 
 DEFAULT: Final = Behaviour()
-WORDS: Final[Mapping[str, "dataclasses.Field[Any]"]] = {
-    one.name.replace("_", "-"): one for one in dataclasses.fields(Behaviour)
-}
+WORDS: Final = words_of(Behaviour)
 
 # `--suffixes`: a fault for each of the last two digits 80 to 99, so that plain traffic over an
 # IMSI range meets all of them.
@@ -120,28 +114,13 @@ SUFFIXES: Final[Mapping[str, str]] = {
 }
 
 
-class BehaviourError(ValueError):
-    """A behaviour cannot be read; the text says which word."""
-
-
 def parse_behaviour(text: str) -> Behaviour:
     """Read `word` and `word=value` with commas between them.
 
     Raises:
         BehaviourError: a word is unknown or its value wrong.
     """
-    given: dict[str, Any] = {}
-    for part in filter(None, (part.strip() for part in text.split(","))):
-        word, _, value = part.partition("=")
-        row = WORDS.get(word)
-        if row is None:
-            raise BehaviourError(f"{word!r} is unknown; one of: {', '.join(WORDS)}")
-        kind: type[Any] = type(row.default)
-        try:
-            given[row.name] = value not in ("0", "no") if kind is bool else kind(value)
-        except ValueError:
-            raise BehaviourError(f"{word}={value!r} is no {kind.__name__}") from None
-    found = Behaviour(**given)
+    found = Behaviour(**read_words(text, WORDS))
     try:
         found.code  # noqa: B018 (the check is in reading it)
     except ValueError:

@@ -9,9 +9,10 @@ from typing import Any, Final
 
 import trio
 
-from scripts.lab.aaa_behaviour import WORDS, BehaviourError, parse_assignments, parse_behaviour
+from scripts.lab.aaa_behaviour import WORDS, parse_assignments, parse_behaviour
 from scripts.lab.aaa_books import AaaSession, SentRequest
 from scripts.lab.aaa_running import RunningAaa
+from scripts.lab.behaviour_words import BehaviourError
 
 MAX_LINE_OCTETS: Final = 4_096
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 import trio
 
-from scripts.lab.smdp_plus_behaviour import WORDS, BehaviourError, Behaviours
+from scripts.lab.behaviour_words import BehaviourError
+from scripts.lab.smdp_plus_behaviour import WORDS, Behaviours
 from scripts.lab.smdp_plus_certificates import Credential, certificates
 from scripts.lab.smdp_plus_control import Control
 from scripts.lab.smdp_plus_notifier import DIALECTS, Notifier

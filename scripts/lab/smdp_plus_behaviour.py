@@ -4,64 +4,55 @@ A behaviour is words with commas between them, such as `delay=2,function=confirm
 holds for an ICCID, an EID, an ending of either (`*07`), or for everything (`*`).
 """
 
-import dataclasses
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
 
-
-def _described(default: Any, text: str) -> Any:  # noqa: ANN401 (a dataclass field of any type)
-    return field(default=default, metadata={"text": text})
+from scripts.lab.behaviour_words import described, read_words, words_of
 
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
     """One treatment. The default is an SM-DP+ that does what it is told."""
 
-    function: str = _described("", "only this function, such as confirmOrder; empty: every one")
-    times: int = _described(0, "only so many calls; 0: all")
+    function: str = described("", "only this function, such as confirmOrder; empty: every one")
+    times: int = described(0, "only so many calls; 0: all")
     # Before the function is carried out.
-    delay: float = _described(0.0, "seconds before it is carried out")
-    lost: bool = _described(False, "not carried out and never answered")
-    http: int = _described(0, "not carried out; this HTTP status with an HTML page")
-    retry_after: str = _described("", "Retry-After of that status")
-    refuse: str = _described("", "not carried out; Failed with SUBJECT/REASON")
-    bare: bool = _described(False, "with refuse: without statusCodeData")
+    delay: float = described(0.0, "seconds before it is carried out")
+    lost: bool = described(False, "not carried out and never answered")
+    http: int = described(0, "not carried out; this HTTP status with an HTML page")
+    retry_after: str = described("", "Retry-After of that status")
+    refuse: str = described("", "not carried out; Failed with SUBJECT/REASON")
+    bare: bool = described(False, "with refuse: without statusCodeData")
     # After it was carried out.
-    notify: int = _described(0, "this notification point is reported before the answer")
-    notify_twice: bool = _described(False, "and reported once more")
-    install: float = _described(0.0, "a device installs what is released after so many seconds")
-    late: float = _described(0.0, "seconds after it was carried out, before the answer")
-    silent: bool = _described(False, "carried out, never answered")
-    reset: bool = _described(False, "carried out, then the connection is reset")
-    broken: int = _described(0, "carried out, then this HTTP status")
-    status: str = _described("", "carried out; Executed-WithWarning or Expired instead of Success")
-    padded: bool = _described(False, "ICCIDs of the answer with F")
-    other_iccid: bool = _described(False, "the answer names another ICCID")
-    other_matching_id: bool = _described(False, "the answer names another matching id")
-    no_matching_id: bool = _described(False, "the answer has no matching id")
-    smdp_address: str = _described("", "smdpAddress of confirmOrder")
-    no_version: bool = _described(False, "no X-Admin-Protocol in the answer")
-    version: str = _described("", "X-Admin-Protocol of the answer, such as 3.1.0")
-    charset: bool = _described(False, "Content-Type with charset=UTF-8")
-    truncated: bool = _described(False, "half of the answer's JSON")
-    huge: bool = _described(False, "an answer without end")
-    drip: float = _described(0.0, "seconds between the octets of the answer")
-    redirect: str = _described("", "carried out, then HTTP 307 to this place")
-    repeatable: bool = _described(False, "the same functionCallIdentifier gets the same answer")
+    notify: int = described(0, "this notification point is reported before the answer")
+    notify_twice: bool = described(False, "and reported once more")
+    install: float = described(0.0, "a device installs what is released after so many seconds")
+    late: float = described(0.0, "seconds after it was carried out, before the answer")
+    silent: bool = described(False, "carried out, never answered")
+    reset: bool = described(False, "carried out, then the connection is reset")
+    broken: int = described(0, "carried out, then this HTTP status")
+    status: str = described("", "carried out; Executed-WithWarning or Expired instead of Success")
+    padded: bool = described(False, "ICCIDs of the answer with F")
+    other_iccid: bool = described(False, "the answer names another ICCID")
+    other_matching_id: bool = described(False, "the answer names another matching id")
+    no_matching_id: bool = described(False, "the answer has no matching id")
+    smdp_address: str = described("", "smdpAddress of confirmOrder")
+    no_version: bool = described(False, "no X-Admin-Protocol in the answer")
+    version: str = described("", "X-Admin-Protocol of the answer, such as 3.1.0")
+    charset: bool = described(False, "Content-Type with charset=UTF-8")
+    truncated: bool = described(False, "half of the answer's JSON")
+    huge: bool = described(False, "an answer without end")
+    drip: float = described(0.0, "seconds between the octets of the answer")
+    redirect: str = described("", "carried out, then HTTP 307 to this place")
+    repeatable: bool = described(False, "the same functionCallIdentifier gets the same answer")
 
     def fits(self, function: str) -> bool:
         """Whether it holds for a function."""
         return self.function in ("", function)
 
 
-WORDS: Final[Mapping[str, "dataclasses.Field[Any]"]] = {
-    one.name.replace("_", "-"): one for one in dataclasses.fields(Behaviour)
-}
-
-
-class BehaviourError(ValueError):
-    """A behaviour cannot be read; the text says which word."""
+WORDS: Final = words_of(Behaviour)
 
 
 def parse_behaviour(text: str) -> Behaviour:
@@ -70,18 +61,7 @@ def parse_behaviour(text: str) -> Behaviour:
     Raises:
         BehaviourError: a word is unknown or its value wrong.
     """
-    given: dict[str, Any] = {}
-    for part in filter(None, (part.strip() for part in text.split(","))):
-        word, _, value = part.partition("=")
-        row = WORDS.get(word)
-        if row is None:
-            raise BehaviourError(f"{word!r} is unknown; one of: {', '.join(WORDS)}")
-        kind: type[Any] = type(row.default)
-        try:
-            given[row.name] = value not in ("0", "no") if kind is bool else kind(value)
-        except ValueError:
-            raise BehaviourError(f"{word}={value!r} is no {kind.__name__}") from None
-    return Behaviour(**given)
+    return Behaviour(**read_words(text, WORDS))
 
 
 class Behaviours:

@@ -10,7 +10,8 @@ from typing import Any, Final
 import httpx2
 import trio
 
-from scripts.lab.smdp_plus_behaviour import WORDS, BehaviourError
+from scripts.lab.behaviour_words import BehaviourError
+from scripts.lab.smdp_plus_behaviour import WORDS
 from scripts.lab.smdp_plus_running import RunningSmdpPlus, WrongState
 
 MAX_LINE_OCTETS: Final = 4_096

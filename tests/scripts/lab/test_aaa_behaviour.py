@@ -7,11 +7,11 @@ from scripts.lab.aaa_behaviour import (
     SUFFIXES,
     WORDS,
     Behaviour,
-    BehaviourError,
     Behaviours,
     parse_assignments,
     parse_behaviour,
 )
+from scripts.lab.behaviour_words import BehaviourError
 
 
 def test_words_and_values_are_read() -> None:

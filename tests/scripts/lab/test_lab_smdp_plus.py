@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scripts.lab.behaviour_words import BehaviourError
 from scripts.lab.smdp_plus_behaviour import (
     Behaviour,
-    BehaviourError,
     Behaviours,
     parse_behaviour,
 )
